@@ -1,0 +1,262 @@
+//! The one vocabulary that everything reports in.
+//!
+//! A job process writes [`Event`]s as JSON Lines on its standard output; the supervisor hands them to every report.
+//! This room knows nothing of who makes events or who reads them. The types are a wire contract: a field is added,
+//! never renamed or given another meaning, within one [`WIRE_VERSION`].
+
+use camino::Utf8PathBuf;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The version of the event vocabulary.
+pub const WIRE_VERSION: u32 = 1;
+
+/// A job's stable name: a slug of its matrix values, safe as file name, check name and GitLab job name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub String);
+
+impl std::fmt::Display for JobId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Something that happened, when, and in which job (none: in the run as a whole).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    pub v: u32,
+    pub time: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
+    pub event: Body,
+}
+
+impl Event {
+    /// An event that happens now.
+    #[must_use]
+    pub fn now(job: Option<JobId>, event: Body) -> Self {
+        Self { v: WIRE_VERSION, time: Utc::now(), job, event }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Body {
+    /// The run begins; `jobs` in plan order.
+    RunStarted {
+        run: String,
+        version: String,
+        jobs: Vec<JobId>,
+    },
+    /// A job's process was started.
+    JobStarted {
+        name: String,
+        platform: String,
+    },
+    /// A job's process has ended, whatever the reason.
+    JobFinished(Box<JobFinished>),
+    /// A phase of a job's life begins (`source`, `boot`, `connect`, `steps`, `seal`, `shutdown`, `inspect`, `convert` …).
+    PhaseStarted {
+        phase: Phase,
+    },
+    PhaseFinished {
+        phase: Phase,
+        seconds: f64,
+    },
+    /// Which accelerator runs the machine, and why that one.
+    Accelerator {
+        accelerator: String,
+        reason: String,
+    },
+    StepStarted {
+        step: usize,
+        name: String,
+    },
+    StepFinished(StepFinished),
+    /// One line of output of a step, a guest or a tool. Already redacted and stripped of control characters.
+    Output {
+        /// Index of the step that wrote it; none for the job's own tools.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<usize>,
+        stream: Stream,
+        line: String,
+    },
+    /// Progress of something long; `total` is none when unknown. Lossy: some may be dropped.
+    Progress {
+        what: String,
+        done: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total: Option<u64>,
+        unit: Unit,
+    },
+    /// A remark for people.
+    Note {
+        text: String,
+    },
+    /// Something is wrong, and the job goes on.
+    Warning(Failure),
+    /// What made the job (or a step) fail.
+    Failure(Failure),
+    /// A finished file.
+    Artifact(Artifact),
+    RunFinished {
+        outcome: Outcome,
+        seconds: f64,
+    },
+}
+
+/// The phases of a job, in the order of its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Bootstrapping or downloading what the machine starts from.
+    Source,
+    /// Starting the machine until it answers over SSH.
+    Boot,
+    Steps,
+    /// Removing residue in the guest, and shutting it down.
+    Seal,
+    /// Reading the finished disk offline.
+    Inspect,
+    /// Writing the output files and their digests.
+    Convert,
+}
+
+impl Phase {
+    /// The phase's name in events, reports and manifests.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Boot => "boot",
+            Self::Steps => "steps",
+            Self::Seal => "seal",
+            Self::Inspect => "inspect",
+            Self::Convert => "convert",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stream {
+    Stdout,
+    Stderr,
+    /// The guest's serial console.
+    Console,
+    /// A program of the job's own, such as `mmdebstrap`.
+    Tool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    Bytes,
+    Percent,
+}
+
+/// How something ended, in GitHub's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Success,
+    Failure,
+    Cancelled,
+    Skipped,
+}
+
+/// The end of a step: `outcome` before `continue-on-error` is applied, `conclusion` after, as in Actions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StepFinished {
+    pub step: usize,
+    pub name: String,
+    pub outcome: Outcome,
+    pub conclusion: Outcome,
+    pub seconds: f64,
+    /// How many times it was tried.
+    pub attempts: u32,
+}
+
+/// The end of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct JobFinished {
+    pub outcome: Outcome,
+    pub seconds: f64,
+    /// Why, when the outcome is not success. One sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Path of the job's `manifest.json`, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Utf8PathBuf>,
+}
+
+/// A failure as a person reads it: what, where, what to do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Failure {
+    /// What went wrong: a lowercase fragment without a final period.
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+    /// The place in the repository, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// The command that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Last lines of the log, console or standard error that explain it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excerpt: Vec<String>,
+}
+
+impl Failure {
+    /// A failure with a message and nothing else yet.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+}
+
+/// A place in a file of the repository. Lines and columns count from 1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Place {
+    /// Relative to the folder of the definition, with `/`.
+    pub file: Utf8PathBuf,
+    pub line: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// False when the line is the step's own because the failing line is not known.
+    #[serde(default = "yes")]
+    pub exact: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A finished file of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Artifact {
+    /// File name inside the job's folder.
+    pub file: String,
+    /// Disk format (`qcow2`, `raw`, `vmdk`, `vdi`, `vhd`, `vhdx`).
+    pub format: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<String>,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Bytes of the disk inside.
+    pub virtual_size: u64,
+    /// Digest of the file, lowercase hexadecimal.
+    pub sha256: String,
+}

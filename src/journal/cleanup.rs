@@ -1,0 +1,1 @@
+//! Removing what an interrupted run left behind, from its journals alone.

@@ -1,0 +1,459 @@
+//! A fully resolved job: everything that `ovenbird job` needs, and nothing that it must not hold.
+//!
+//! The types are a versioned wire contract ([`WIRE_VERSION`]): the supervisor writes one as JSON on a job process's
+//! standard input, `ovenbird plan --format json` prints them, and other people's CI reads them. A [`Text`] *names*
+//! sensitive values; the values travel apart (see [`crate::secret`]).
+
+use std::fmt;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use crate::event::JobId;
+use crate::expression::Expr;
+
+/// The version of the wire form of [`Job`].
+pub const WIRE_VERSION: u32 = 1;
+
+/// One platform's build of one matrix cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Job {
+    pub version: u32,
+    pub id: JobId,
+    /// The definition's `name`.
+    pub name: String,
+    /// The definition file's name, relative to `root`.
+    pub definition: Utf8PathBuf,
+    /// SHA-256 of the definition file, lowercase hexadecimal.
+    pub definition_digest: String,
+    /// Absolute folder of the definition: relative paths of steps start here.
+    pub root: Utf8PathBuf,
+    /// The matrix cell, in key order; empty without a matrix.
+    pub matrix: serde_json::Map<String, serde_json::Value>,
+    pub platform: Platform,
+    /// The definition's `env`, for every step, in order.
+    pub env: Vec<EnvVar>,
+    pub steps: Vec<Step>,
+    /// At least one.
+    pub outputs: Vec<Output>,
+    /// Names of the sensitive variables that the job uses, sorted.
+    pub secrets: Vec<String>,
+}
+
+/// An environment variable of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvVar {
+    pub name: String,
+    pub value: Text,
+}
+
+/// A resolved string: literal parts and names of sensitive variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Text(pub Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    Literal(String),
+    /// The name of a sensitive variable.
+    Secret(String),
+}
+
+impl Text {
+    /// A text without secrets.
+    #[must_use]
+    pub fn literal(text: impl Into<String>) -> Self {
+        Self(vec![Part::Literal(text.into())])
+    }
+
+    /// Names of the secrets in it.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Literal(_) => None,
+            Part::Secret(name) => Some(name.as_str()),
+        })
+    }
+
+    /// The text with its secrets filled in. For a machine, never for a message.
+    ///
+    /// # Errors
+    /// The name of a secret that `secrets` does not hold.
+    pub fn expose(&self, secrets: &crate::secret::Secrets) -> Result<String, MissingSecret> {
+        let mut text = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Literal(literal) => text.push_str(literal),
+                Part::Secret(name) => {
+                    text.push_str(secrets.expose(name).ok_or_else(|| MissingSecret(name.clone()))?);
+                }
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// The text as people may see it.
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| match part {
+            Part::Literal(literal) => f.write_str(literal),
+            Part::Secret(_) => f.write_str(crate::secret::MASK),
+        })
+    }
+}
+
+/// A job names a secret whose value it was not given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no value was given for the sensitive variable `{0}`")]
+pub struct MissingSecret(pub String);
+
+/// Where the machine comes from: one variant a platform.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "builder", rename_all = "kebab-case")]
+pub enum Platform {
+    Qemu(Qemu),
+}
+
+impl Platform {
+    /// The builder's name, as in `builder: qemu`.
+    #[must_use]
+    pub fn builder(&self) -> &'static str {
+        match self {
+            Self::Qemu(_) => "qemu",
+        }
+    }
+}
+
+/// A machine in QEMU on this computer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Qemu {
+    pub source: Source,
+    pub arch: Arch,
+    /// Bytes. None: the source's own size (`image:`), or a default (`debian:`).
+    pub disk_size: Option<u64>,
+    /// Bytes.
+    pub memory: u64,
+    pub cpus: u32,
+    pub firmware: Firmware,
+    pub accelerator: Accelerator,
+    pub connect: Connect,
+}
+
+/// What a machine's disk starts from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    Debian(Debian),
+    Image(Image),
+}
+
+/// A Debian suite, bootstrapped from a package mirror.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Debian {
+    /// A suite's code name, such as `bookworm`.
+    pub suite: String,
+    /// Packages beyond what makes the image boot and reachable.
+    pub packages: Vec<String>,
+    pub kernel: Kernel,
+    pub cloud_init: bool,
+    /// Where packages come from while building; none: see `docs/definition.md`.
+    pub mirror: Option<String>,
+    /// The finished image's `/etc/apt/sources.list.d/debian.sources`; none: the distribution's own default.
+    pub apt_sources: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kernel {
+    /// Drives any hardware and hypervisor.
+    Generic,
+    /// Debian's `linux-image-cloud-*`: smaller, virtio and the big clouds only.
+    Cloud,
+}
+
+/// A disk image, local or on the web.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Image {
+    /// An absolute local path, or an `http://` or `https://` URL.
+    pub image: String,
+    /// None only for a local path.
+    pub checksum: Option<Checksum>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Checksum {
+    /// Lowercase hexadecimal.
+    Sha256(String),
+    /// Lowercase hexadecimal.
+    Sha512(String),
+    /// A local path or URL of a `SHA256SUMS` or `SHA512SUMS` file that lists the image by its file name.
+    File(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arch {
+    Amd64,
+    Arm64,
+}
+
+impl Arch {
+    /// Debian's name of the architecture, which the definition uses too.
+    #[must_use]
+    pub fn debian(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Firmware {
+    Bios,
+    Uefi,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Accelerator {
+    /// A working KVM, else TCG.
+    Auto,
+    Kvm,
+    Tcg,
+}
+
+/// How the guest is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Connect {
+    /// Another user than `root` must have `sudo` without a password: every command is run as root.
+    pub user: String,
+    /// How long the machine may take from power-on to a login, in seconds.
+    pub timeout: u64,
+}
+
+/// One step of provisioning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Step {
+    /// Position in the definition, from 0.
+    pub index: usize,
+    pub id: Option<String>,
+    /// What people see: the step's `name`, else what it does.
+    pub name: String,
+    /// 1-based line of the step in the definition.
+    pub line: u32,
+    pub condition: Condition,
+    pub env: Vec<EnvVar>,
+    /// Seconds; none: no limit of its own.
+    pub timeout: Option<u64>,
+    pub retry: Retry,
+    pub continue_on_error: bool,
+    pub action: Action,
+}
+
+/// Whether a step runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// All steps before succeeded: what a step without `if:`, or with one that plan time decided as true, asks for.
+    Success,
+    /// Plan time decided that it does not run.
+    Never,
+    /// What only the run can decide. Plan-time contexts are folded in; `success()` is already added where GitHub adds it.
+    When(Expr),
+}
+
+/// How often a failing step is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Retry {
+    /// At least 1: no retry.
+    pub attempts: u32,
+    /// Seconds between them.
+    pub delay: u64,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 1, delay: 0 }
+    }
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    Run(Run),
+    Script(Script),
+    Upload(Upload),
+    Download(Download),
+    Reboot(Reboot),
+    Local(Local),
+}
+
+/// `run:` a script text in the guest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Run {
+    pub script: Text,
+    /// The definition's line of each line of `script`: `lines[0]` belongs to its first line.
+    pub lines: Vec<u32>,
+    pub shell: Shell,
+    pub working_directory: Option<String>,
+}
+
+/// `script:` a file of the repository, run in the guest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Script {
+    /// Relative to the job's root; inside it.
+    pub path: Utf8PathBuf,
+    pub args: Vec<Text>,
+    /// `Default`: the script's own `#!` line, else what `run` would use.
+    pub shell: Shell,
+    pub working_directory: Option<String>,
+}
+
+/// `upload:` a file or tree of the repository to the guest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Upload {
+    /// Relative to the job's root; inside it. With a final `/`: the content of the folder, as rsync has it.
+    pub from: Utf8PathBuf,
+    /// Absolute path in the guest. With a final `/`: a folder to put it in.
+    pub to: String,
+    /// `user`, `user:group` or `:group`, by name or number.
+    pub owner: Option<String>,
+    /// Octal permission bits for files (`0644`); none: as they are here.
+    pub mode: Option<u32>,
+}
+
+/// `download:` a file or tree of the guest to this machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Download {
+    /// Absolute path in the guest.
+    pub from: String,
+    /// Relative to the job's root; inside it.
+    pub to: Utf8PathBuf,
+}
+
+/// `reboot:` the guest and wait until it is back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Reboot {
+    /// Seconds until it must be back.
+    pub timeout: u64,
+}
+
+/// `local:` a script text on this machine, in the job's root.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Local {
+    pub script: Text,
+    pub lines: Vec<u32>,
+    pub shell: Shell,
+    pub working_directory: Option<String>,
+}
+
+/// What runs a script, in the words of a workflow's `shell:`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shell {
+    /// `bash --noprofile --norc -eo pipefail {0}` where there is a bash, else `sh -e {0}`.
+    Default,
+    Bash,
+    Sh,
+    Python,
+    /// A command line in which `{0}` stands for the script's path.
+    Custom(String),
+}
+
+/// A file that the finished disk becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Output {
+    pub format: DiskFormat,
+    /// `raw` only; the other formats compress inside or not at all.
+    pub compress: Option<Compression>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiskFormat {
+    /// With zstd inside.
+    Qcow2,
+    Raw,
+    /// `streamOptimized`.
+    Vmdk,
+    Vdi,
+    /// Fixed size, as Azure asks.
+    Vhd,
+    Vhdx,
+}
+
+impl DiskFormat {
+    /// The format's name in the definition, and the file's ending.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Qcow2 => "qcow2",
+            Self::Raw => "raw",
+            Self::Vmdk => "vmdk",
+            Self::Vdi => "vdi",
+            Self::Vhd => "vhd",
+            Self::Vhdx => "vhdx",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compression {
+    Zstd,
+    Gzip,
+    Xz,
+}
+
+impl Compression {
+    /// The compression's name in the definition.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Gzip => "gzip",
+            Self::Xz => "xz",
+        }
+    }
+
+    /// The ending it adds to a file's name.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Zstd => "zst",
+            Self::Gzip => "gz",
+            Self::Xz => "xz",
+        }
+    }
+}
+
+impl Output {
+    /// The output's file name for an image called `stem`.
+    #[must_use]
+    pub fn file_name(self, stem: &str) -> String {
+        match self.compress {
+            None => format!("{stem}.{}", self.format.as_str()),
+            Some(compression) => format!("{stem}.{}.{}", self.format.as_str(), compression.extension()),
+        }
+    }
+}
