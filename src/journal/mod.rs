@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! <out>/.journal/<run>/run.jsonl      the supervisor's: job processes
-//! <out>/.journal/<run>/<job>.jsonl    a job's: QEMU and other programs, work folders, downloads
+//! <out>/.journal/<run>/job-<id>.jsonl a job's: QEMU and other programs, work folders, downloads
 //! ```
 //!
 //! May know of `platform` through one function, once platforms create what is not on this machine.

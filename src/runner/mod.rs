@@ -1,1 +1,17 @@
-//! (being written)
+//! Running a plan: one process a job, watched by one supervisor.
+//!
+//! `supervisor` owns the truth and is the only one that decides; job processes send it messages (`wire`). `policy` says
+//! which job runs when, without waiting for anything. `job` is the life of one job, as phases, inside its own process:
+//!
+//! ```text
+//! source ─▶ boot ─▶ steps ─▶ seal ─▶ inspect ─▶ convert ─▶ manifest
+//!    └────────┴───────┴────────┴────────┴──────────┴─▶ (failed, cancelled) evidence ─▶ destroy ─▶ clean work folder
+//! ```
+//!
+//! May know of every room but `cli` and `report`.
+
+pub mod job;
+pub mod policy;
+mod process;
+pub mod supervisor;
+pub mod wire;
