@@ -1,0 +1,38 @@
+# Everything a newcomer needs: `make demo`, then `make test`. Each does its own set-up.
+
+# Build output is outside the checkout, so that fresh clones of one user share it.
+CARGO_TARGET_DIR ?= $(HOME)/.cache/ovenbird/target
+export CARGO_TARGET_DIR
+
+.PHONY: demo test test-full lint fmt bench setup
+
+## Bakes the example, boots the finished images fresh, and fetches the page from them.
+demo:
+	scripts/demo.sh
+
+## Every test but those that take more than a few minutes.
+test:
+	scripts/setup.sh test
+	cargo test --locked --no-fail-fast
+
+## Every test.
+test-full:
+	scripts/setup.sh test
+	OVENBIRD_TEST_FULL=1 cargo test --locked --no-fail-fast
+
+lint:
+	scripts/setup.sh lint
+	cargo fmt --check
+	shellcheck .ci/run scripts/*.sh benches/*.sh
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo deny --locked check bans licenses sources
+
+fmt:
+	cargo fmt
+
+## The same small build by Packer, by a bare script, and by us.
+bench:
+	benches/compare.sh
+
+setup:
+	scripts/setup.sh run test lint

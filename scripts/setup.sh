@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# Installs what is missing on a Debian machine, and nothing else.
+#
+#   scripts/setup.sh [run|test|lint|bench]...      default: run
+#
+# What is there is recognised by its command or file, never by its package: someone may have QEMU from backports or built
+# by hand, and asking apt for its package could then fail or replace it. Quick when nothing is missing; safe to repeat.
+set -euo pipefail
+
+CARGO_DENY=0.20.2
+
+# group | command on PATH, or absolute path (a shell pattern) | Debian package
+needs() {
+    cat <<'LIST'
+build | cc                                        | gcc
+build | /usr/include/stdio.h                      | libc6-dev
+build | make                                      | make
+run   | qemu-system-x86_64                        | qemu-system-x86
+run   | qemu-img                                  | qemu-utils
+run   | /usr/share/OVMF/OVMF_CODE*.fd             | ovmf
+run   | mmdebstrap                                | mmdebstrap
+run   | /usr/share/keyrings/debian-archive-keyring.gpg | debian-archive-keyring
+run   | /etc/ssl/certs/ca-certificates.crt        | ca-certificates
+run   | newuidmap                                 | uidmap
+run   | mke2fs                                    | e2fsprogs
+run   | sfdisk                                    | fdisk
+run   | mkfs.vfat                                 | dosfstools
+run   | mcopy                                     | mtools
+run   | curl                                      | curl
+test  | ssh                                       | openssh-client
+test  | sftp                                      | openssh-client
+test  | /usr/sbin/sshd                            | openssh-server
+test  | cpio                                      | cpio
+lint  | shellcheck                                | shellcheck
+bench | packer                                    | packer
+bench | ssh                                       | openssh-client
+LIST
+}
+
+# What a group includes.
+groups_of() {
+    case $1 in
+        run) echo "build run" ;;
+        test) echo "build run test" ;;
+        lint) echo "build lint" ;;
+        bench) echo "build run bench" ;;
+        *)
+            echo "error: unknown group \`$1\`" >&2
+            echo "hint: run, test, lint or bench" >&2
+            exit 2
+            ;;
+    esac
+}
+
+is_there() {
+    case $1 in
+        /*) compgen -G "$1" >/dev/null ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+# Packages of the groups whose command or file is missing, one a line.
+missing_packages() {
+    local wanted=" $* " group what package
+    while IFS='|' read -r group what package; do
+        group=${group// /} what=${what// /} package=${package// /}
+        if [[ $wanted == *" $group "* ]] && ! is_there "$what"; then
+            echo "$package"
+        fi
+    done < <(needs) | sort -u
+}
+
+install_packages() {
+    if ! command -v apt-get >/dev/null; then
+        echo "error: missing what these Debian packages hold: $*" >&2
+        echo "hint: this is no Debian; install the like with its own package manager" >&2
+        exit 1
+    fi
+    local as_root=()
+    if [[ $(id -u) != 0 ]]; then
+        if ! command -v sudo >/dev/null; then
+            echo "error: these Debian packages are missing: $*" >&2
+            echo "hint: as root, \`apt-get install $*\`" >&2
+            exit 1
+        fi
+        as_root=(sudo)
+    fi
+    echo "setup: installing $*" >&2
+    # Another apt may be at work, as on a machine that has just booted.
+    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
+    "${apt[@]}" update >&2
+    "${apt[@]}" install -y --no-install-recommends "$@" >&2 </dev/null
+}
+
+check_rust() {
+    if ! command -v cargo >/dev/null; then
+        echo "error: \`cargo\` is not installed" >&2
+        echo "hint: install Rust $(rust_version) or newer with rustup (https://rustup.rs)" >&2
+        exit 1
+    fi
+    local have
+    have=$(rustc --version | cut -d' ' -f2)
+    if [[ $(printf '%s\n' "$(rust_version)" "$have" | sort -V | head -n 1) != "$(rust_version)" ]]; then
+        echo "error: Rust $have is too old: $(rust_version) is needed" >&2
+        echo "hint: rustup update" >&2
+        exit 1
+    fi
+}
+
+rust_version() {
+    sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml"
+}
+
+# Debian has no cargo-deny, and its own releases can't be had everywhere; compiling takes a few minutes, once.
+install_cargo_deny() {
+    # What `cargo install` just made is found even where PATH does not name its folder: cargo looks there itself.
+    if ! cargo deny --version >/dev/null 2>&1; then
+        echo "setup: compiling cargo-deny $CARGO_DENY" >&2
+        # Away from the project's build output, which a cache may keep.
+        env -u CARGO_TARGET_DIR cargo install --locked --quiet "cargo-deny@$CARGO_DENY" </dev/null >&2
+    fi
+}
+
+main() {
+    local wanted=() name
+    for name in "${@:-run}"; do
+        # In a variable first: a substitution inside the array would swallow its exit status.
+        local members
+        members=$(groups_of "$name")
+        read -ra members <<<"$members"
+        wanted+=("${members[@]}")
+    done
+    # Debian keeps mke2fs, sfdisk and their like out of a plain user's PATH.
+    PATH=$PATH:/usr/sbin:/sbin
+    check_rust
+    local packages
+    mapfile -t packages < <(missing_packages "${wanted[@]}")
+    if ((${#packages[@]})); then
+        install_packages "${packages[@]}"
+        mapfile -t packages < <(missing_packages "${wanted[@]}")
+        if ((${#packages[@]})); then
+            echo "error: still missing after installing: ${packages[*]}" >&2
+            exit 1
+        fi
+    fi
+    if [[ " ${wanted[*]} " == *" lint "* ]]; then
+        install_cargo_deny
+    fi
+}
+
+main "$@"

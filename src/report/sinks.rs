@@ -1,0 +1,169 @@
+//! The interface of a report, and the set of reports that a run has.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+
+use anyhow::Context;
+use camino::Utf8PathBuf;
+use indicatif::ProgressDrawTarget;
+
+use super::console::live::Live;
+use super::console::plain::{Detail, Plain};
+use super::jsonl::JsonLines;
+use super::log::Logs;
+use super::table::Table;
+use super::text::Paint;
+use crate::event::Event;
+
+/// Turns events into what someone reads.
+///
+/// A sink owns its writer and writes as events come, so that a run that is killed leaves what it got so far. It never
+/// stops a build: what went wrong with writing is told once, by [`Sink::finish`].
+pub trait Sink: Send {
+    /// Takes an event. Events of one job come in order; those of different jobs are mixed.
+    fn on_event(&mut self, event: &Event);
+
+    /// Writes what is left, after the last event.
+    ///
+    /// # Errors
+    /// Something could not be written, now or before. A closed pipe on standard output or error is none.
+    fn finish(self: Box<Self>) -> io::Result<()>;
+}
+
+/// How the run is shown while it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsoleMode {
+    /// One live line a job, for a terminal. Where standard error is none, [`ConsoleMode::Plain`] is used.
+    Live,
+    /// Lines with the job in front, no escape codes.
+    Plain,
+    /// [`ConsoleMode::Plain`] with nothing but warnings and failures.
+    Quiet,
+}
+
+/// What is reported, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub console: ConsoleMode,
+    /// Whether colour may be used; only terminals ever get it.
+    pub colour: bool,
+    /// The folder of all jobs' folders, as people should read it.
+    pub out: Utf8PathBuf,
+    /// The file that gets every event as JSON Lines.
+    pub events: Option<Utf8PathBuf>,
+    /// Shows every line of output, serial consoles included.
+    pub verbose: bool,
+}
+
+/// Every report of a run.
+pub struct Reports {
+    sinks: Vec<Box<dyn Sink>>,
+}
+
+impl Reports {
+    /// Sets up the console, the closing table, the jobs' logs, and the events' file if one is asked for.
+    ///
+    /// # Errors
+    /// The events' file can't be created.
+    pub fn new(options: Options) -> anyhow::Result<Self> {
+        let Options { console, colour, out, events, verbose } = options;
+        let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+        if let Some(path) = events {
+            let file = File::create(&path).with_context(|| format!("failed to create the events file `{path}`"))?;
+            sinks.push(Box::new(JsonLines::new(file)));
+        }
+        sinks.push(Box::new(Logs::new(out.clone())));
+        let live = console == ConsoleMode::Live && io::stderr().is_terminal();
+        let detail = match (console, verbose) {
+            (ConsoleMode::Quiet, _) => Detail::Failures,
+            (_, false) => Detail::Steps,
+            (_, true) => Detail::Everything,
+        };
+        sinks.push(match live {
+            true => Box::new(Live::new(ProgressDrawTarget::stderr(), out.clone(), detail, Paint { colour })),
+            false => Box::new(Plain::new(io::stderr(), detail)),
+        });
+        let paint = Paint { colour: colour && io::stdout().is_terminal() };
+        sinks.push(Box::new(Table::new(io::stdout(), out, paint)));
+        Ok(Self { sinks })
+    }
+
+    /// Hands an event to every report.
+    pub fn on_event(&mut self, event: &Event) {
+        for sink in &mut self.sinks {
+            sink.on_event(event);
+        }
+    }
+
+    /// Ends every report; the closing table comes last.
+    ///
+    /// # Errors
+    /// The first that a report met. The others are complete all the same.
+    pub fn finish(self) -> io::Result<()> {
+        let results: Vec<_> = self.sinks.into_iter().map(Sink::finish).collect();
+        results.into_iter().collect()
+    }
+}
+
+/// Writes to a stream that may have been closed at the other end (`ovenbird build | head`): that ends the talk, not the
+/// build.
+pub(super) fn write_unless_closed(mut writer: impl Write, bytes: &[u8]) -> io::Result<()> {
+    match writer.write_all(bytes).and_then(|()| writer.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::event::Body;
+    use crate::report::testing::{at, scripted_run};
+
+    #[test]
+    fn a_closed_pipe_ends_the_talk_and_fails_nothing() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut console = Box::new(Plain::new(writer.try_clone().unwrap(), Detail::Everything));
+        let mut table = Box::new(Table::new(writer, "ovenbird-out".into(), Paint { colour: false }));
+        for event in scripted_run() {
+            console.on_event(&event);
+            table.on_event(&event);
+        }
+        console.finish().unwrap();
+        table.finish().unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_under_the_table_is_told() {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut table = Box::new(Table::new(full, "ovenbird-out".into(), Paint { colour: false }));
+        scripted_run().iter().for_each(|event| table.on_event(event));
+        assert_eq!(table.finish().unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn the_events_file_and_the_logs_are_written_side_by_side() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        let events = out.join("events.jsonl");
+        let console = ConsoleMode::Quiet;
+        let options =
+            Options { console, colour: false, out: out.clone(), events: Some(events.clone()), verbose: false };
+        let mut reports = Reports::new(options).unwrap();
+        reports.on_event(&at(0.0, Some("web"), Body::Note { text: "hello".into() }));
+        assert_eq!(std::fs::read_to_string(&events).unwrap().lines().count(), 1, "written before the end of the run");
+        reports.finish().unwrap();
+        assert!(std::fs::read_to_string(out.join("web/log.txt")).unwrap().contains("hello"));
+    }
+
+    #[test]
+    fn an_events_file_that_cannot_be_made_is_refused_before_the_run() {
+        let (console, events) = (ConsoleMode::Quiet, Some("/nowhere/events.jsonl".into()));
+        let options = Options { console, colour: false, out: "ovenbird-out".into(), events, verbose: false };
+        let error = Reports::new(options).map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), "failed to create the events file `/nowhere/events.jsonl`");
+    }
+}

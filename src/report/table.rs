@@ -1,0 +1,378 @@
+//! The closing table: each job with its outcome, times, and files, then why the failed ones failed. Readable without
+//! colour, in a terminal and in a log.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use camino::Utf8PathBuf;
+
+use super::sinks::{Sink, write_unless_closed};
+use super::text::{self, Paint};
+use super::{failure, log};
+use crate::event::{Artifact, Body, Event, Failure, JobFinished, JobId, Outcome, Phase, StepFinished};
+
+/// Digits of a digest that tell two files apart at a glance; `SHA256SUMS` has all of them.
+const SHORT_DIGEST: usize = 12;
+
+/// Steps that are listed when there are more than fit a screen: the slowest are what one looks for.
+const MOST_STEPS: usize = 20;
+
+/// Collects a run and writes the table at its end.
+pub(super) struct Table<W> {
+    writer: W,
+    out: Utf8PathBuf,
+    paint: Paint,
+    /// In plan order.
+    order: Vec<JobId>,
+    jobs: BTreeMap<JobId, Job>,
+    seconds: Option<f64>,
+}
+
+/// What is known of a job.
+#[derive(Default)]
+struct Job {
+    end: Option<JobFinished>,
+    phases: BTreeMap<Phase, f64>,
+    steps: Vec<StepFinished>,
+    artifacts: Vec<Artifact>,
+    failures: Vec<Failure>,
+}
+
+impl<W: Write + Send> Table<W> {
+    pub(super) fn new(writer: W, out: Utf8PathBuf, paint: Paint) -> Self {
+        Self { writer, out, paint, order: Vec::new(), jobs: BTreeMap::new(), seconds: None }
+    }
+
+    fn job(&mut self, id: &JobId) -> &mut Job {
+        if !self.order.contains(id) {
+            self.order.push(id.clone());
+        }
+        self.jobs.entry(id.clone()).or_default()
+    }
+
+    /// The jobs in plan order, those that nothing is known of included.
+    fn rows(&self) -> impl Iterator<Item = (&JobId, Option<&Job>)> {
+        self.order.iter().map(|id| (id, self.jobs.get(id)))
+    }
+
+    fn text(&self) -> String {
+        let parts = [self.results(), self.times(), self.steps(), self.failures(), self.verdict()];
+        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join("\n")
+    }
+
+    fn results(&self) -> String {
+        let mut grid = Grid::new(&["job", "result", "time", "artifact", "size", "sha256"], &[2, 4]);
+        for (id, job) in self.rows() {
+            let end = job.and_then(|job| job.end.as_ref());
+            let outcome = end.map(|end| end.outcome);
+            let seconds = end.map(|end| text::duration(end.seconds)).unwrap_or_default();
+            let mut first = vec![text::line(&id.0), outcome.map_or("not run", text::outcome).to_owned(), seconds];
+            for artifact in job.map(|job| job.artifacts.as_slice()).unwrap_or_default() {
+                let digest = text::line(&artifact.sha256).chars().take(SHORT_DIGEST).collect();
+                first.extend([text::line(&artifact.file), text::bytes(artifact.size), digest]);
+                grid.rows.push(std::mem::replace(&mut first, vec![String::new(); 3]));
+            }
+            if !first[0].is_empty() {
+                grid.rows.push(first);
+            }
+        }
+        grid.text(self.paint, |column, cell| match (column, cell) {
+            (1, "success") => Some(Outcome::Success),
+            (1, "failure") => Some(Outcome::Failure),
+            (1, "cancelled") => Some(Outcome::Cancelled),
+            (1, "skipped" | "not run") => Some(Outcome::Skipped),
+            _ => None,
+        })
+    }
+
+    /// Where the time went, a column a phase.
+    fn times(&self) -> String {
+        let mut phases: Vec<Phase> = self.jobs.values().flat_map(|job| job.phases.keys().copied()).collect();
+        phases.sort_unstable();
+        phases.dedup();
+        let mut titles = vec!["time by phase"];
+        titles.extend(phases.iter().map(|phase| phase.as_str()));
+        let right: Vec<usize> = (1..titles.len()).collect();
+        let mut grid = Grid::new(&titles, &right);
+        for (id, job) in self.rows() {
+            let Some(job) = job.filter(|job| !job.phases.is_empty()) else { continue };
+            let mut row = vec![text::line(&id.0)];
+            let cell = |phase| job.phases.get(phase).copied().map(text::duration).unwrap_or_else(|| "-".to_owned());
+            row.extend(phases.iter().map(cell));
+            grid.rows.push(row);
+        }
+        grid.text(self.paint, |_, _| None)
+    }
+
+    /// How long steps took: all of them in order, or the slowest.
+    fn steps(&self) -> String {
+        let mut steps: Vec<(&JobId, &StepFinished)> = self
+            .rows()
+            .filter_map(|(id, job)| job.map(|job| (id, job)))
+            .flat_map(|(id, job)| job.steps.iter().map(move |step| (id, step)))
+            .filter(|(_, step)| step.outcome != Outcome::Skipped)
+            .collect();
+        let title = if steps.len() > MOST_STEPS { "slowest steps" } else { "steps" };
+        if steps.len() > MOST_STEPS {
+            steps.sort_by(|(_, a), (_, b)| b.seconds.total_cmp(&a.seconds));
+            steps.truncate(MOST_STEPS);
+        }
+        let mut grid = Grid::new(&[title, "time", "step"], &[1]);
+        for (id, step) in steps {
+            let outcome = match (step.outcome, step.conclusion) {
+                (Outcome::Success, _) => String::new(),
+                (outcome, conclusion) if outcome == conclusion => format!(" ({})", text::outcome(outcome)),
+                (outcome, _) => format!(" ({}, continue-on-error)", text::outcome(outcome)),
+            };
+            let name = format!("{}. {}{outcome}", step.step + 1, text::line(&step.name));
+            grid.rows.push(vec![text::line(&id.0), text::duration(step.seconds), name]);
+        }
+        grid.text(self.paint, |_, _| None)
+    }
+
+    /// Why the failed jobs failed, and where to read on.
+    fn failures(&self) -> String {
+        let mut lines = Vec::new();
+        for (id, job) in self.rows() {
+            let Some(job) = job else { continue };
+            let Some(end) = job.end.as_ref().filter(|end| end.outcome == Outcome::Failure) else { continue };
+            let mut failures: Vec<Failure> =
+                job.failures.iter().filter(|error| job.ended_for(error)).cloned().collect();
+            if failures.is_empty() {
+                failures.push(Failure::new(end.reason.clone().unwrap_or_else(|| "failed".to_owned())));
+            }
+            for error in failures {
+                // The excerpt was shown when it happened, and is in the log.
+                let short = Failure { excerpt: Vec::new(), ..error };
+                lines.extend(failure::block(&text::line(&id.0), &short));
+            }
+            lines.push(format!("  log: {}", log::path(&self.out, id)));
+        }
+        if lines.is_empty() {
+            return String::new();
+        }
+        format!("{}\n{}\n", self.paint.heading("failures"), lines.join("\n"))
+    }
+
+    fn verdict(&self) -> String {
+        let built = self.rows().filter(|(_, job)| job.is_some_and(Job::is_success)).count();
+        let time = self.seconds.map(|seconds| format!(" in {}", text::duration(seconds))).unwrap_or_default();
+        let jobs = if self.order.len() == 1 { "job" } else { "jobs" };
+        let files = match built {
+            0 => String::new(),
+            _ => format!(" Files and full digests (SHA256SUMS) are in {}/<job>/.", self.out),
+        };
+        format!("Built {built} of {} {jobs}{time}.{files}\n", self.order.len())
+    }
+}
+
+impl Job {
+    fn is_success(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.outcome == Outcome::Success)
+    }
+
+    /// Whether the failure made the job fail: that of a step with `continue-on-error` did not.
+    fn ended_for(&self, failure: &Failure) -> bool {
+        let forgiven = |step| self.steps.iter().any(|end| end.step == step && end.conclusion == Outcome::Success);
+        !failure.step.is_some_and(forgiven)
+    }
+}
+
+impl<W: Write + Send> Sink for Table<W> {
+    fn on_event(&mut self, event: &Event) {
+        match (&event.event, &event.job) {
+            (Body::RunStarted { jobs, .. }, _) => self.order.clone_from(jobs),
+            (Body::RunFinished { seconds, .. }, _) => self.seconds = Some(*seconds),
+            (Body::JobFinished(end), Some(id)) => self.job(id).end = Some((**end).clone()),
+            (Body::PhaseFinished { phase, seconds }, Some(id)) => {
+                // A phase that comes again, as after a retry, took all of it.
+                *self.job(id).phases.entry(*phase).or_default() += seconds;
+            }
+            (Body::StepFinished(step), Some(id)) => self.job(id).steps.push(step.clone()),
+            (Body::Artifact(artifact), Some(id)) => self.job(id).artifacts.push(artifact.clone()),
+            (Body::Failure(failure), Some(id)) => self.job(id).failures.push(failure.clone()),
+            _ => {}
+        }
+    }
+
+    fn finish(mut self: Box<Self>) -> io::Result<()> {
+        // A run that never began has nothing to show.
+        if self.order.is_empty() {
+            return Ok(());
+        }
+        let table = format!("\n{}", self.text());
+        write_unless_closed(&mut self.writer, table.as_bytes())
+    }
+}
+
+/// Rows of cells in columns as wide as their widest cell.
+struct Grid {
+    titles: Vec<String>,
+    /// Columns that stand at the right edge: numbers.
+    right: Vec<usize>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Grid {
+    fn new(titles: &[&str], right: &[usize]) -> Self {
+        Self { titles: titles.iter().map(|&title| title.to_owned()).collect(), right: right.to_vec(), rows: Vec::new() }
+    }
+
+    /// The rows under their titles, or nothing without rows. `outcome` says which cells have a colour.
+    fn text(&self, paint: Paint, outcome: impl Fn(usize, &str) -> Option<Outcome>) -> String {
+        if self.rows.is_empty() {
+            return String::new();
+        }
+        let all = || std::iter::once(&self.titles).chain(&self.rows);
+        let widths: Vec<usize> = (0..self.titles.len())
+            .map(|column| all().filter_map(|row| row.get(column)).map(|cell| text::width(cell)).max().unwrap_or(0))
+            .collect();
+        let pad = |column: usize, cell: &str| match self.right.contains(&column) {
+            true => text::pad_left(cell, widths[column]),
+            false => text::pad(cell, widths[column]),
+        };
+        let titles: Vec<String> = self.titles.iter().enumerate().map(|(column, title)| pad(column, title)).collect();
+        let mut table = format!("{}\n", paint.heading(titles.join("  ").trim_end()));
+        for row in &self.rows {
+            let cells = row.iter().enumerate().map(|(column, cell)| {
+                let padded = pad(column, cell);
+                // Painted after padding: colour takes no columns.
+                outcome(column, cell).map_or(padded.clone(), |outcome| paint.outcome(&padded, outcome))
+            });
+            let line = cells.collect::<Vec<_>>().join("  ");
+            table.push_str(&text::unforgeable(line.trim_end()));
+            table.push('\n');
+        }
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::report::testing::{Buffer, at, finished, scripted_run};
+
+    fn table(events: &[Event], colour: bool) -> String {
+        let buffer = Buffer::default();
+        let mut sink = Box::new(Table::new(buffer.clone(), "ovenbird-out".into(), Paint { colour }));
+        events.iter().for_each(|event| sink.on_event(event));
+        sink.finish().unwrap();
+        buffer.text()
+    }
+
+    #[test]
+    fn the_table_shows_every_job_whatever_became_of_it() {
+        insta::assert_snapshot!(table(&scripted_run(), false), @r"
+
+        job           result      time  artifact        size  sha256
+        web-bookworm  success    1m14s  web.qcow2  161.0 MiB  aaaaaaaaaaaa
+                                        web.vmdk   172.0 MiB  bbbbbbbbbbbb
+        web-trixie    failure     3.0s
+        crash         failure     1.0s
+        late          cancelled   5.0s
+        never         cancelled   0.0s
+
+        time by phase  source   boot  steps  convert
+        web-bookworm    14.0s  26.0s  31.4s     2.5s
+        web-trixie          -      -   2.0s        -
+
+        steps          time  step
+        web-bookworm  31.2s  1. Install nginx
+        web-bookworm   0.2s  2. Try something (failure, continue-on-error)
+        web-trixie     2.0s  1. Install nginx (failure)
+
+        failures
+        web-trixie: step `Install nginx` failed (exit status 100)
+          at ovenbird.yml:21:7
+          command: apt-get install -y ngnix
+          log: ovenbird-out/web-trixie/log.txt
+        crash: the job's process was killed by SIGKILL
+          hint: the machine may have run out of memory
+          log: ovenbird-out/crash/log.txt
+
+        Built 1 of 5 jobs in 1m15s. Files and full digests (SHA256SUMS) are in ovenbird-out/<job>/.
+        ");
+    }
+
+    #[test]
+    fn colour_adds_nothing_that_the_words_do_not_say() {
+        let coloured = table(&scripted_run(), true);
+        assert!(coloured.contains("\u{1b}[1;31mfailure"), "{coloured}");
+        let mut plain = String::new();
+        for (index, part) in coloured.split("\u{1b}[").enumerate() {
+            plain.push_str(if index == 0 { part } else { part.split_once('m').unwrap().1 });
+        }
+        assert_eq!(plain, table(&scripted_run(), false));
+    }
+
+    #[test]
+    fn a_run_that_ended_early_says_which_jobs_did_not_run() {
+        let jobs = vec![JobId("web".into()), JobId("database".into())];
+        let events = [
+            at(0.0, None, Body::RunStarted { run: "r".into(), version: "0".into(), jobs }),
+            at(1.0, Some("web"), finished(Outcome::Failure, 1.0, Some("the supervisor was stopped"))),
+        ];
+        insta::assert_snapshot!(table(&events, false), @r"
+
+        job       result   time  artifact  size  sha256
+        web       failure  1.0s
+        database  not run
+
+        failures
+        web: the supervisor was stopped
+          log: ovenbird-out/web/log.txt
+
+        Built 0 of 2 jobs.
+        ");
+    }
+
+    #[test]
+    fn a_forgiven_failure_is_not_why_a_job_failed() {
+        let forgiven = StepFinished {
+            step: 0,
+            name: "Try".into(),
+            outcome: Outcome::Failure,
+            conclusion: Outcome::Success,
+            seconds: 1.0,
+            attempts: 1,
+        };
+        let failure = |step, message: &str| Body::Failure(Failure { step: Some(step), ..Failure::new(message) });
+        let events = [failure(0, "forgiven"), Body::StepFinished(forgiven), failure(1, "fatal")];
+        let mut events = events.map(|body| at(0.0, Some("web"), body)).to_vec();
+        events.push(at(1.0, Some("web"), finished(Outcome::Failure, 1.0, Some("fatal"))));
+        let text = table(&events, false);
+        assert!(text.contains("failures\nweb: fatal\n") && !text.contains("web: forgiven"), "{text}");
+    }
+
+    #[test]
+    fn only_the_slowest_of_many_steps_are_listed() {
+        let step = |step: usize| StepFinished {
+            step,
+            name: format!("step {step}"),
+            outcome: Outcome::Success,
+            conclusion: Outcome::Success,
+            seconds: f64::from(u32::try_from(step).unwrap()),
+            attempts: 1,
+        };
+        let events: Vec<Event> = (0..30).map(|n| at(0.0, Some("web"), Body::StepFinished(step(n)))).collect();
+        let text = table(&events, false);
+        assert!(text.contains("slowest steps   time  step\nweb            29.0s  30. step 29\n"), "{text}");
+        assert!(text.contains("11. step 10") && !text.contains("10. step 9"), "{text}");
+    }
+
+    #[test]
+    fn a_file_name_cannot_become_a_command_of_the_ci_runner() {
+        let artifact = |file: &str| {
+            let (format, sha256) = ("raw".into(), "::error::x".into());
+            Body::Artifact(Artifact { file: file.into(), format, compression: None, size: 0, virtual_size: 0, sha256 })
+        };
+        // The second file's row begins with blanks, which the runner trims.
+        let text =
+            table(&[at(0.0, Some("web"), artifact("a")), at(0.0, Some("web"), artifact("::error::##[x]"))], false);
+        assert!(!text.contains("##["), "{text}");
+        assert!(text.lines().all(|line| !line.trim_start().starts_with("::")), "{text}");
+    }
+}
