@@ -354,6 +354,13 @@ fn limits_are_those_of_github() {
     assert_eq!(accepts(&"(".repeat(20_000)), too_deep);
     assert_eq!(accepts(&format!("'{}'", "ü".repeat(20_998))), Ok(()));
     assert_eq!(accepts(&format!("'{}'", "u".repeat(20_999))), Err("exceeded max expression length 21000".to_owned()));
+    for text in ["u", "ü", "日", "😊"] {
+        let long = json!({ "list": vec![""; 20_000], "part": text.repeat(100) });
+        let error = Err("the maximum allowed memory size was exceeded".to_owned());
+        assert_eq!(evaluated("join(list, part)", &long), error, "{text}");
+        let times = "{0}".repeat(6_000);
+        assert_eq!(evaluated(&format!("format('{times}', part)"), &long), error, "{text}");
+    }
     let doubled = (0..18).fold("'ab'".to_owned(), |text, _| format!("format('{{0}}{{0}}', {text})"));
     assert_eq!(evaluated(&doubled, &json!({})), Err("the maximum allowed memory size was exceeded".to_owned()));
 }
@@ -594,10 +601,8 @@ fn vectors_of_github_pass() {
                 { "expr": "a", "contexts": { "a": null }, "result": { "kind": "Null", "value": null } },
                 { "expr": "toJSON(a.*)", "contexts": { "a": [] }, "result": { "kind": "String", "value": "[]" } },
                 { "expr": "a.*", "contexts": { "a": { "x": 1 } }, "result": { "kind": "Array", "value": [1] } },
-                { "expr": "true && b", "err": {
-                    "kind": "parsing", "value": "Unrecognized named-value: 'b'. Located at position 9 within expression: …" } },
-                { "expr": "1 + 2", "err": {
-                    "kind": "lexing", "value": "Unexpected symbol: '+'. Located at position 3 within expression: 1 + 2" } },
+                { "expr": "true && b", "err": { "value": "Unrecognized named-value: 'b'. Located at position 9 within …" } },
+                { "expr": "1 + 2", "err": { "value": "Unexpected symbol: '+'. Located at position 3 within …" } },
             ] });
             groups.insert("own".to_owned(), own);
         }
