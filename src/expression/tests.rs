@@ -474,6 +474,16 @@ fn every_number_survives_the_wire() {
 }
 
 #[test]
+fn the_wire_takes_what_is_built_on_the_deepest_expression_and_no_deeper() {
+    let deepest = Expr::function("success").and(parse(&format!("{}a", "!".repeat(49))).unwrap());
+    assert_eq!(serde_json::from_value::<Expr>(serde_json::to_value(&deepest).unwrap()).unwrap(), deepest);
+    for text in ["(".repeat(100_000), "!".repeat(100_000), format!("a{}", ".b".repeat(100_000))] {
+        let error = serde_json::from_value::<Expr>(json!(text)).unwrap_err();
+        assert_eq!(error.to_string(), "exceeded max expression depth 100");
+    }
+}
+
+#[test]
 fn expressions_are_built_for_the_status_check() {
     let condition = Expr::function("SUCCESS").and(parse("matrix.a || github.b").unwrap());
     assert_eq!(condition.to_string(), "success() && (matrix.a || github.b)");
