@@ -51,7 +51,7 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// What is wrong: a lowercase fragment without a final period.
     pub message: String,
-    /// Where; the first is the place of the mistake, the others explain it. None: the file as a whole.
+    /// Where; the first is the place of the mistake, the others explain it. None: not in the file.
     pub labels: Vec<Label>,
     /// What to do about it, a line each.
     pub help: Vec<String>,
@@ -142,10 +142,12 @@ fn render_one(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> 
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = level
-        .primary_title(normalize_untrusted_str(&diagnostic.message))
-        .id(diagnostic.rule)
-        .element(snippet(diagnostic, source));
+    let title = level.primary_title(normalize_untrusted_str(&diagnostic.message)).id(diagnostic.rule);
+    // Without a place it is not about the file, such as a wrong flag.
+    let mut group = match diagnostic.labels.as_slice() {
+        [] => annotate_snippets::Group::with_title(title),
+        _ => title.element(snippet(diagnostic, source)),
+    };
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
     }
@@ -154,22 +156,19 @@ fn render_one(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> 
 
 /// The lines from the first to the last label: handing over a whole file for each diagnostic would be slow.
 fn snippet<'a>(diagnostic: &Diagnostic, source: &'a Source) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let ranges: Vec<Range<usize>> = match diagnostic.labels.as_slice() {
-        [] => vec![0..0],
-        labels => labels.iter().map(|label| source.range(&label.place)).collect(),
-    };
+    let labels: Vec<(Range<usize>, &str)> =
+        diagnostic.labels.iter().map(|label| (source.range(&label.place), label.text.as_str())).collect();
     let text = source.text();
-    let first = ranges.iter().map(|range| range.start).min().unwrap_or_default();
-    let last = ranges.iter().map(|range| range.end).max().unwrap_or_default();
+    let first = labels.iter().map(|(range, _)| range.start).min().unwrap_or_default();
+    let last = labels.iter().map(|(range, _)| range.end).max().unwrap_or_default();
     let begin = text.get(..first).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
     let end = text.get(last..).and_then(|after| after.find('\n')).map_or(text.len(), |newline| last + newline);
     let line = usize::try_from(source.position(first).line).unwrap_or(1);
-    let mut snippet =
-        Snippet::source(text.get(begin..end).unwrap_or_default()).line_start(line).path(source.name().to_owned());
-    for (index, range) in ranges.iter().enumerate() {
+    let mut snippet = Snippet::source(text.get(begin..end).unwrap_or_default()).line_start(line);
+    snippet = snippet.path(source.name().to_owned());
+    for (index, (range, label)) in labels.into_iter().enumerate() {
         let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-        let label = diagnostic.labels.get(index).map(|label| label.text.as_str()).filter(|text| !text.is_empty());
-        let label = label.map(normalize_untrusted_str);
+        let label = Some(label).filter(|label| !label.is_empty()).map(normalize_untrusted_str);
         snippet = snippet.annotation(kind.span(range.start - begin..range.end - begin).label(label));
     }
     snippet

@@ -141,7 +141,7 @@ impl Source {
                 "the file has {} bytes, more than the {LARGEST_FILE} that a definition may have",
                 self.text.len()
             );
-            return vec![Diagnostic::error("file-size", message)];
+            return vec![Diagnostic::error("file-size", message).at(Place::Bytes(0..0))];
         }
         match Index::build(&self.text) {
             Ok(index) => self.index = index,
@@ -242,6 +242,12 @@ impl Source {
             .filter(|start| *start < text.len() || *start == 0)
             .map(|start| self.position(map.to_file(start)).line)
             .collect()
+    }
+
+    /// The decoded text of a scalar.
+    #[must_use]
+    pub fn text_of(&self, route: &Route) -> Option<&str> {
+        self.index.find(route).scalar(&self.text).map(|map| map.text())
     }
 
     /// Cuts a range to one line and to character boundaries: a place is to be found, not to be quoted whole.
