@@ -15,6 +15,8 @@ mod platform;
 mod scalar;
 mod step;
 mod strategy;
+#[cfg(test)]
+mod tests;
 mod variable;
 
 pub(crate) use check::{is_status_function, sensitive_alone};

@@ -20,6 +20,9 @@ mod resolve;
 mod scope;
 mod select;
 mod steps;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
 
 pub use inputs::{Given, Inputs, resolve_variables};
 pub use model::{FileKind, NeededFile, Plan, missing_file};
