@@ -1,1 +1,217 @@
-//! (being written)
+//! What is wrong with a file: made symbolic, where it is found; made concrete at the end, where it is shown.
+//!
+//! A [`Diagnostic`] points by [`Place`], so whoever makes one needs no positions. Mistakes are values that are collected:
+//! all errors of a file are reported at once. Pure.
+
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, normalize_untrusted_str};
+use serde::Serialize;
+
+use crate::source::{Place, Source};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Nothing can be built.
+    Error,
+    /// Probably not what was meant.
+    Warning,
+}
+
+/// A place that a diagnostic points at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    pub place: Place,
+    /// What stands under the marked text; empty: the mark alone.
+    pub text: String,
+}
+
+impl Label {
+    /// Points at a place without a word.
+    #[must_use]
+    pub fn new(place: Place) -> Self {
+        Self { place, text: String::new() }
+    }
+
+    /// With a text under the mark.
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = text.into();
+        self
+    }
+}
+
+/// One mistake in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The rule's stable name, such as `unknown-key`.
+    pub rule: &'static str,
+    pub severity: Severity,
+    /// What is wrong: a lowercase fragment without a final period.
+    pub message: String,
+    /// Where; the first is the place of the mistake, the others explain it. None: not in the file.
+    pub labels: Vec<Label>,
+    /// What to do about it, a line each.
+    pub help: Vec<String>,
+}
+
+impl Diagnostic {
+    /// An error without a place yet.
+    #[must_use]
+    pub fn error(rule: &'static str, message: impl Into<String>) -> Self {
+        Self { rule, severity: Severity::Error, message: message.into(), labels: Vec::new(), help: Vec::new() }
+    }
+
+    /// Adds a place; the first one added is the mistake's own.
+    #[must_use]
+    pub fn label(mut self, label: Label) -> Self {
+        self.labels.push(label);
+        self
+    }
+
+    /// Adds the mistake's place, without a text.
+    #[must_use]
+    pub fn at(self, place: Place) -> Self {
+        self.label(Label::new(place))
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+
+    /// Adds "did you mean …?" when one of `names` is near to `written`; else lists them as what `kind` of name is known.
+    #[must_use]
+    pub fn nearest<'a>(self, written: &str, kind: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let names: Vec<&str> = names.into_iter().collect();
+        let diagnostic = match nearest(written, names.iter().copied()) {
+            Some(name) => self.help(format!("did you mean `{name}`?")),
+            None => self,
+        };
+        if names.is_empty() {
+            return diagnostic;
+        }
+        let list = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        diagnostic.help(format!("{kind}: {list}"))
+    }
+
+    /// Bytes of the mistake's place; the start of the file when it has none.
+    #[must_use]
+    pub fn range(&self, source: &Source) -> Range<usize> {
+        self.labels.first().map_or(0..0, |label| source.range(&label.place))
+    }
+}
+
+/// The name that was probably meant, if one is near enough.
+#[must_use]
+pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let written = written.to_lowercase();
+    // One mistake in three letters is a slip, more is another word.
+    let farthest = (written.chars().count() / 3).max(1);
+    names
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&written, &name.to_lowercase()), name))
+        .filter(|(distance, _)| *distance <= farthest)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// Sorts diagnostics into the order of the file, and drops repetitions.
+pub fn sort(diagnostics: &mut Vec<Diagnostic>, source: &Source) {
+    diagnostics.sort_by_key(|diagnostic| diagnostic.range(source).start);
+    diagnostics.dedup();
+}
+
+/// The diagnostics as people read them, one after the other, with the source lines they point at.
+#[must_use]
+pub fn render(diagnostics: &[Diagnostic], source: &Source, colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let rendered: Vec<String> =
+        diagnostics.iter().map(|diagnostic| render_one(diagnostic, source, &renderer)).collect();
+    let mut text = rendered.join("\n\n");
+    text.push('\n');
+    text
+}
+
+fn render_one(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(normalize_untrusted_str(&diagnostic.message)).id(diagnostic.rule);
+    // Without a place it is not about the file, such as a wrong flag.
+    let mut group = match diagnostic.labels.as_slice() {
+        [] => annotate_snippets::Group::with_title(title),
+        _ => title.element(snippet(diagnostic, source)),
+    };
+    for help in &diagnostic.help {
+        group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
+    }
+    renderer.render(&[group])
+}
+
+/// The lines from the first to the last label: handing over a whole file for each diagnostic would be slow.
+fn snippet<'a>(diagnostic: &Diagnostic, source: &'a Source) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let labels: Vec<(Range<usize>, &str)> =
+        diagnostic.labels.iter().map(|label| (source.range(&label.place), label.text.as_str())).collect();
+    let text = source.text();
+    let first = labels.iter().map(|(range, _)| range.start).min().unwrap_or_default();
+    let last = labels.iter().map(|(range, _)| range.end).max().unwrap_or_default();
+    let begin = text.get(..first).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+    let end = text.get(last..).and_then(|after| after.find('\n')).map_or(text.len(), |newline| last + newline);
+    let line = usize::try_from(source.position(first).line).unwrap_or(1);
+    let mut snippet = Snippet::source(text.get(begin..end).unwrap_or_default()).line_start(line);
+    snippet = snippet.path(source.name().to_owned());
+    for (index, (range, label)) in labels.into_iter().enumerate() {
+        let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+        let label = Some(label).filter(|label| !label.is_empty()).map(normalize_untrusted_str);
+        snippet = snippet.annotation(kind.span(range.start - begin..range.end - begin).label(label));
+    }
+    snippet
+}
+
+/// A diagnostic as other programs read it. Lines and columns count from 1, columns in characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DiagnosticV1 {
+    pub rule: &'static str,
+    pub severity: Severity,
+    pub message: String,
+    pub file: String,
+    pub line: u32,
+    pub column: u32,
+    pub end_line: u32,
+    /// The column after the last marked character.
+    pub end_column: u32,
+    /// Where in the document, as in `steps[1].run`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    pub help: Vec<String>,
+}
+
+/// The diagnostics for other programs, in the order given.
+#[must_use]
+pub fn wire(diagnostics: &[Diagnostic], source: &Source) -> Vec<DiagnosticV1> {
+    let concrete = |diagnostic: &Diagnostic| {
+        let range = diagnostic.range(source);
+        let (start, end) = (source.position(range.start), source.position(range.end));
+        let route = diagnostic.labels.first().and_then(|label| label.place.route()).map(ToString::to_string);
+        DiagnosticV1 {
+            rule: diagnostic.rule,
+            severity: diagnostic.severity,
+            message: diagnostic.message.clone(),
+            file: source.name().to_owned(),
+            line: start.line,
+            column: start.column,
+            end_line: end.line,
+            end_column: end.column,
+            route,
+            help: diagnostic.help.clone(),
+        }
+    };
+    diagnostics.iter().map(concrete).collect()
+}

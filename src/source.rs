@@ -1,1 +1,536 @@
-//! (being written)
+//! A YAML file that remembers where everything stands: text, decoded value, and a [`Route`] to every node of it.
+//!
+//! Two parsers read the file. `serde_yaml` decodes it into a [`Value`]; granit-parser's events only locate, so where the
+//! two disagree at YAML's edges the worst case is a coarser place. Later rooms never hold a position: they say *what* they
+//! mean ([`Place`]), and the place is looked up when a diagnostic is printed. Pure.
+
+mod index;
+mod merge;
+mod scalar;
+
+use std::fmt;
+use std::ops::Range;
+
+use serde_yaml::Value;
+use sha2::{Digest, Sha256};
+
+use crate::diagnostic::{Diagnostic, Label};
+use index::Index;
+
+/// Far more than a person writes; a larger file is a mistake, and reading it would only cost time.
+const LARGEST_FILE: usize = 10 * 1024 * 1024;
+
+/// One step of a [`Route`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Segment {
+    Key(String),
+    Index(usize),
+}
+
+/// The way from the root of a document to one of its nodes, as in `steps[1].run`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Route(Vec<Segment>);
+
+impl Route {
+    /// The document itself.
+    #[must_use]
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// The value of `key` in this mapping.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
+        self.with(Segment::Key(key.to_owned()))
+    }
+
+    /// Item `index` of this sequence.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        self.with(Segment::Index(index))
+    }
+
+    /// The segments, outermost first.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    fn with(&self, segment: Segment) -> Self {
+        let mut segments = self.0.clone();
+        segments.push(segment);
+        Self(segments)
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, segment) in self.0.iter().enumerate() {
+            match segment {
+                Segment::Key(key) if position == 0 => f.write_str(key)?,
+                Segment::Key(key) => write!(f, ".{key}")?,
+                Segment::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Something in a file that a diagnostic can point at, symbolic until it is printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The key that leads to a value; the value itself where there is no key.
+    Key(Route),
+    /// A value. A mapping or a list is pointed at by its key.
+    Value(Route),
+    /// Bytes of a scalar's decoded text, such as an expression inside it.
+    Inside(Route, Range<usize>),
+    /// Bytes of the file: for what is no valid YAML and so has no route.
+    Bytes(Range<usize>),
+}
+
+impl Place {
+    /// The route, if the place has one.
+    #[must_use]
+    pub fn route(&self) -> Option<&Route> {
+        match self {
+            Self::Key(route) | Self::Value(route) | Self::Inside(route, _) => Some(route),
+            Self::Bytes(_) => None,
+        }
+    }
+}
+
+/// A position in a file. Lines and columns count from 1, columns in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub line: u32,
+    pub column: u32,
+}
+
+/// A YAML file: its text, its decoded value, and where each part of it stands.
+#[derive(Clone, Debug)]
+pub struct Source {
+    name: String,
+    text: String,
+    digest: String,
+    value: Value,
+    index: Index,
+    /// Byte offset of the start of each line.
+    lines: Vec<usize>,
+}
+
+impl Source {
+    /// Reads a file's text. The source is there even when the text is no valid YAML, to show what is wrong with it: its
+    /// value is then null, and the diagnostics say why.
+    #[must_use]
+    pub fn parse(name: &str, text: &str) -> (Self, Vec<Diagnostic>) {
+        let digest = hex(&Sha256::digest(text.as_bytes()));
+        // A byte-order mark is no part of the text; with it, columns of the first line would be off by one.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset + 1);
+        let lines = std::iter::once(0).chain(newlines).collect();
+        let name = name.to_owned();
+        let mut source = Self { name, text, digest, value: Value::Null, index: Index::default(), lines };
+        let diagnostics = source.read();
+        (source, diagnostics)
+    }
+
+    fn read(&mut self) -> Vec<Diagnostic> {
+        if self.text.len() > LARGEST_FILE {
+            let message = format!(
+                "the file has {} bytes, more than the {LARGEST_FILE} that a definition may have",
+                self.text.len()
+            );
+            return vec![Diagnostic::error("file-size", message).at(Place::Bytes(0..0))];
+        }
+        match Index::build(&self.text) {
+            Ok(index) => self.index = index,
+            Err(diagnostic) => return vec![diagnostic],
+        }
+        let duplicates = self.index.duplicates();
+        if !duplicates.is_empty() {
+            return duplicates;
+        }
+        match serde_yaml::from_str(&self.text) {
+            Ok(value) => self.value = value,
+            Err(error) => return vec![self.syntax_error(&error)],
+        }
+        let mut diagnostics = Vec::new();
+        merge::merge(&mut self.value, &Route::root(), &mut diagnostics);
+        diagnostics
+    }
+
+    fn syntax_error(&self, error: &serde_yaml::Error) -> Diagnostic {
+        let offset = error.location().map_or(0, |location| {
+            let start = self.lines.get(location.line().saturating_sub(1)).copied().unwrap_or(self.text.len());
+            let line = self.text.get(start..).unwrap_or_default();
+            start + line.char_indices().nth(location.column().saturating_sub(1)).map_or(0, |(offset, _)| offset)
+        });
+        // The parser's own message ends with the place, which the rendering shows anyway.
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default();
+        Diagnostic::error("yaml", format!("not valid YAML: {message}")).label(Label::new(Place::Bytes(offset..offset)))
+    }
+
+    /// The file's name, as people should see it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The text, without a byte-order mark.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// SHA-256 of the file as it was read, lowercase hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The decoded document, aliases and merge keys resolved.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The bytes of a place: on character boundaries, inside the text, and on one line.
+    #[must_use]
+    pub fn range(&self, place: &Place) -> Range<usize> {
+        let range = match place {
+            Place::Bytes(range) => range.clone(),
+            Place::Key(route) => self.index.find(route).key_range(),
+            Place::Value(route) => self.index.find(route).value_range(),
+            Place::Inside(route, range) => {
+                let found = self.index.find(route);
+                match found.scalar(&self.text) {
+                    Some(map) => {
+                        map.to_file(range.start)..map.to_file(range.end.saturating_sub(1).max(range.start)) + 1
+                    }
+                    None => found.value_range(),
+                }
+            }
+        };
+        self.clamp(range)
+    }
+
+    /// The position of a byte of the text.
+    #[must_use]
+    pub fn position(&self, offset: usize) -> Position {
+        let line = self.lines.partition_point(|start| *start <= offset).saturating_sub(1);
+        let start = self.lines.get(line).copied().unwrap_or(0);
+        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count());
+        Position { line: number(line), column: number(column) }
+    }
+
+    /// The line on which a place begins.
+    #[must_use]
+    pub fn line(&self, place: &Place) -> u32 {
+        self.position(self.range(place).start).line
+    }
+
+    /// The line of the file on which each line of a scalar's decoded text begins.
+    #[must_use]
+    pub fn lines_of(&self, route: &Route) -> Vec<u32> {
+        let found = self.index.find(route);
+        let Some(map) = found.scalar(&self.text) else { return vec![self.line(&Place::Value(route.clone()))] };
+        let text = map.text();
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(offset, _)| offset + 1));
+        starts
+            .filter(|start| *start < text.len() || *start == 0)
+            .map(|start| self.position(map.to_file(start)).line)
+            .collect()
+    }
+
+    /// The decoded text of a scalar.
+    #[must_use]
+    pub fn text_of(&self, route: &Route) -> Option<&str> {
+        self.index.find(route).scalar(&self.text).map(|map| map.text())
+    }
+
+    /// Cuts a range to one line and to character boundaries: a place is to be found, not to be quoted whole.
+    fn clamp(&self, range: Range<usize>) -> Range<usize> {
+        let start = floor(&self.text, range.start);
+        let rest = self.text.get(start..).unwrap_or_default();
+        let line_end = start + rest.find('\n').unwrap_or(rest.len());
+        let line_end = start + self.text.get(start..line_end).unwrap_or_default().trim_end().len();
+        let mut end = range.end.min(line_end).max(start);
+        while !self.text.is_char_boundary(end) {
+            end += 1;
+        }
+        start..end
+    }
+}
+
+/// The nearest character boundary at or before an offset.
+fn floor(text: &str, offset: usize) -> usize {
+    let mut offset = offset.min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}
+
+/// A zero-based count as a one-based number. Files are far smaller than `u32` holds.
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Source {
+        let (source, diagnostics) = Source::parse("ovenbird.yml", text);
+        assert_eq!(diagnostics, [], "{text}");
+        source
+    }
+
+    fn errors(text: &str) -> String {
+        let (source, diagnostics) = Source::parse("ovenbird.yml", text);
+        crate::diagnostic::render(&diagnostics, &source, false)
+    }
+
+    fn route(segments: &[&str]) -> Route {
+        let step = |route: Route, segment: &&str| match segment.parse() {
+            Ok(index) => route.index(index),
+            Err(_) => route.key(segment),
+        };
+        segments.iter().fold(Route::root(), step)
+    }
+
+    /// Every character of a scalar must be found where the same character stands in the file.
+    #[track_caller]
+    fn check_characters(text: &str) {
+        let source = parse(text);
+        let decoded = source.value()["a"].as_str().unwrap_or_default().to_owned();
+        assert!(!decoded.is_empty());
+        for (offset, char) in decoded.char_indices().filter(|(_, char)| char.is_alphanumeric()) {
+            let range = source.range(&Place::Inside(route(&["a"]), offset..offset + char.len_utf8()));
+            assert_eq!(
+                source.text().get(range),
+                Some(char.to_string().as_str()),
+                "`{decoded}` at {offset} of {text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_character_of_a_scalar_is_found_in_the_file_however_the_scalar_is_written() {
+        check_characters("a: plain text\n");
+        check_characters("a: plain\n  in two\n\n  or four lines\n");
+        check_characters("a: 'it''s quoted'\n");
+        check_characters("a: 'quoted\n\n  twice '\nb: 1\n");
+        check_characters("a: \"é\\tb\\n c\\\\d\"\n");
+        check_characters("a: \"folded  \n   twice\\\n   joined\"\n");
+        check_characters("a: |\n  one\n    two\n\n  three\nb: 1\n");
+        check_characters("b: 1\na: |2-\n\n    one\n  two\n");
+        check_characters("\u{feff}a: |\r\n  one\r\n  two\r\n");
+        check_characters("a: >\n  one\n  two\n\n  three\n    kept\n  four\n");
+    }
+
+    #[test]
+    fn lines_of_a_block_are_those_of_the_file() {
+        let source = parse(
+            "name: x\nsteps:\n  - run: |\n\n      one\n\n      two\n  - run: one\n  - run: >\n      one\n      two\n\n      three\n",
+        );
+        assert_eq!(source.lines_of(&route(&["steps", "0", "run"])), [4, 5, 6, 7]);
+        assert_eq!(source.lines_of(&route(&["steps", "1", "run"])), [8]);
+        assert_eq!(source.lines_of(&route(&["steps", "2", "run"])), [10, 13]);
+    }
+
+    #[test]
+    fn keys_and_values_are_found_through_aliases_and_merge_keys() {
+        let source =
+            parse("base: &base { k: v }\nnext: &next { <<: *base, m: w }\nlast: { <<: [*next], n: x }\nalias: *base\n");
+        assert_eq!(source.value()["last"]["k"].as_str(), Some("v"));
+        for place in [route(&["last", "k"]), route(&["alias", "k"])] {
+            assert_eq!(source.range(&Place::Key(place.clone())), 14..15);
+            assert_eq!(source.range(&Place::Value(place)), 17..18);
+        }
+        assert_eq!(source.line(&Place::Key(route(&["last", "m"]))), 2);
+    }
+
+    #[test]
+    fn a_collection_is_pointed_at_by_its_key_and_an_item_by_itself() {
+        let source = parse("steps:\n  - name: a\n  - b\nenv:\n");
+        let text = |place: Place| source.text().get(source.range(&place)).map(str::to_owned);
+        assert_eq!(text(Place::Value(route(&["steps"]))).as_deref(), Some("steps"));
+        assert_eq!(text(Place::Value(route(&["steps", "0"]))).as_deref(), Some("name"));
+        assert_eq!(text(Place::Key(route(&["steps", "1"]))).as_deref(), Some("b"));
+        assert_eq!(text(Place::Value(route(&["env"]))).as_deref(), Some("env"));
+        assert_eq!(text(Place::Value(route(&["steps", "0", "missing"]))).as_deref(), Some("name"));
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_shown_at_both_places() {
+        assert_snapshot!(errors("name: a\nsteps: []\nname: b\n"), @r"
+        error[duplicate-key]: the key `name` is there twice
+         --> ovenbird.yml:3:1
+          |
+        1 | name: a
+          | ---- first here
+        2 | steps: []
+        3 | name: b
+          | ^^^^ here again
+          |
+          = help: keep one of them
+        ");
+    }
+
+    #[test]
+    fn a_second_document_is_refused() {
+        assert_snapshot!(errors("name: a\n---\nname: b\n"), @r"
+        error[yaml]: the file has more than one YAML document
+         --> ovenbird.yml:2:1
+          |
+        2 | ---
+          | ^^^ the second begins here
+          |
+          = help: one file describes one image: move the second document to a file of its own
+        ");
+    }
+
+    #[test]
+    fn a_syntax_error_is_shown_where_it_is() {
+        assert_snapshot!(errors("name: a\nsteps:\n  - run: x\n - run: y\n"), @r"
+        error[yaml]: not valid YAML: while parsing a block mapping, did not find expected key
+         --> ovenbird.yml:4:2
+          |
+        4 |  - run: y
+          |  ^
+        ");
+        assert_snapshot!(errors("name: a\nsteps:\n\t- run: x\n"), @r"
+        error[yaml]: not valid YAML: tabs disallowed within this context (block indentation)
+         --> ovenbird.yml:3:2
+          |
+        3 |     - run: x
+          |     ^
+        ");
+        assert_snapshot!(errors("name: [a\n"), @r"
+        error[yaml]: not valid YAML: unclosed bracket '['
+         --> ovenbird.yml:1:7
+          |
+        1 | name: [a
+          |       ^
+        ");
+        assert_snapshot!(errors("name: *nowhere\n"), @r"
+        error[yaml]: not valid YAML: while parsing node, found unknown anchor
+         --> ovenbird.yml:1:7
+          |
+        1 | name: *nowhere
+          |       ^
+        ");
+    }
+
+    #[test]
+    fn a_merge_key_takes_mappings_only() {
+        assert_snapshot!(errors("env:\n  <<: text\n"), @r"
+        error[yaml]: `<<` takes a mapping or a list of mappings
+         --> ovenbird.yml:2:3
+          |
+        2 |   <<: text
+          |   ^^
+        ");
+    }
+
+    #[test]
+    fn a_file_without_content_is_null() {
+        for text in ["", "\u{feff}", "# nothing\n", "---\n"] {
+            assert_eq!(parse(text).value(), &Value::Null);
+        }
+    }
+
+    #[test]
+    fn aliases_that_multiply_are_refused() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..10 {
+            let items = vec![format!("*a{}", level - 1); 9].join(", ");
+            text.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+        }
+        assert_snapshot!(errors(&text), @r"
+        error[yaml]: not valid YAML: repetition limit exceeded
+         --> ovenbird.yml:1:1
+          |
+        1 | a0: &a0 [x, x, x, x, x, x, x, x, x]
+          | ^
+        ");
+        let (_, diagnostics) = Source::parse("ovenbird.yml", "a: &a [*a]\n");
+        assert_eq!(diagnostics.len(), 1);
+    }
+
+    /// All routes of a decoded value.
+    fn routes(value: &Value, route: &Route, all: &mut Vec<Route>) {
+        all.push(route.clone());
+        match value {
+            Value::Mapping(mapping) => {
+                for (key, item) in mapping {
+                    if let Some(key) = key.as_str() {
+                        routes(item, &route.key(key), all);
+                    }
+                }
+            }
+            Value::Sequence(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    routes(item, &route.index(index), all);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_is_read_or_refused_but_never_panics(text in "(\\PC|[ \n\t:\\-{}\\[\\],&*#|>'\"%@`\r]){0,80}") {
+            let (source, diagnostics) = Source::parse("x", &text);
+            let _ = crate::diagnostic::render(&diagnostics, &source, false);
+            let mut all = Vec::new();
+            routes(source.value(), &Route::root(), &mut all);
+            for route in all {
+                let _ = (source.lines_of(&route), source.range(&Place::Inside(route.clone(), 0..usize::MAX)));
+            }
+        }
+
+        #[test]
+        fn the_index_covers_every_route_of_the_decoded_value(text in yaml(3)) {
+            let (source, diagnostics) = Source::parse("x", &text);
+            prop_assert_eq!(diagnostics, []);
+            let mut all = Vec::new();
+            routes(source.value(), &Route::root(), &mut all);
+            for route in all {
+                prop_assert!(source.index.find(&route).is_exact(), "{} in\n{}", route, text);
+            }
+        }
+    }
+
+    /// Documents in flow style, with anchors and merge keys where they may stand.
+    fn yaml(depth: u32) -> impl Strategy<Value = String> {
+        let leaf =
+            prop_oneof!["[a-z]{1,6}", "'[a-z ]{0,6}'", "[0-9]{1,3}", Just("~".to_owned()), Just("true".to_owned())];
+        let value = leaf.prop_recursive(depth, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(", "))),
+                prop::collection::btree_map("[a-z]{1,4}", inner, 0..4).prop_map(|map| {
+                    let pairs: Vec<String> = map.iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
+                    format!("{{{}}}", pairs.join(", "))
+                }),
+            ]
+        });
+        prop::collection::btree_map("[a-z]{1,4}", value, 0..5).prop_map(|map| {
+            let mut text = "base-: &base { p: 1, q: [2] }\nmerged-: { <<: *base, q: 3 }\n".to_owned();
+            for (key, value) in map {
+                text.push_str(&format!("\"{key}\":\n  {value}\n"));
+            }
+            text
+        })
+    }
+}

@@ -1,7 +1,31 @@
 //! What will be built: a definition × a matrix → fully resolved, serializable jobs.
 //!
-//! Pure: no I/O, not async. Whatever planning needs from outside (variables' values, the definition's text) comes in as
-//! a plain [`Inputs`] value that `cli` gathers once. May know of `definition`, `expression`, `matrix`, and the event
-//! vocabulary's [`JobId`](crate::event::JobId).
+//! ```text
+//! Given ── resolve_variables ──▶ Inputs ─┐
+//! Definition + Source ───────────────────┴─ plan ──▶ Plan ── select ──▶ jobs ──▶ render
+//! ```
+//!
+//! Pure: no I/O, not async. Whatever planning needs from outside comes in as plain values that `cli` gathers once:
+//! [`Given`], what variables are given from outside, and the folder of the definition. What planning would have to look up
+//! on disk goes out as a list ([`Plan::files`]) that `cli` checks. After planning every expression is evaluated but those of
+//! `if:` that ask how the steps before ended. May know of `definition`, `expression`, `matrix`, of `secret` (to put sensitive
+//! values there and nowhere else), and of the event vocabulary's [`JobId`](crate::event::JobId).
 
+mod inputs;
 pub mod job;
+mod machine;
+mod model;
+mod render;
+mod resolve;
+mod scope;
+mod select;
+mod steps;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
+
+pub use inputs::{Given, Inputs, resolve_variables};
+pub use model::{FileKind, NeededFile, Plan, missing_file};
+pub use render::{PlanV1, json, table};
+pub use resolve::plan;
+pub use select::{SelectError, select};

@@ -1,0 +1,328 @@
+//! What decoding every part of the language needs: nodes with routes, tables of known keys, and a place for mistakes.
+
+use std::ops::Range;
+
+use serde_yaml::Value as Yaml;
+
+use super::model::{Field, List, Problem, Read, Setting, TextField};
+use super::scalar::describe;
+use crate::diagnostic::{Diagnostic, Label};
+use crate::expression::template::{self, Part};
+use crate::expression::{Expr, SyntaxError, Template, Value};
+use crate::source::{Place, Route};
+
+/// A value of the file, and the way to it.
+#[derive(Clone, Debug)]
+pub(super) struct Node<'a> {
+    pub(super) value: &'a Yaml,
+    pub(super) route: Route,
+}
+
+/// Where an expression stands, which decides what it may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Site {
+    /// `strategy`: before there are jobs.
+    Strategy,
+    /// A setting of a platform.
+    Platform,
+    /// A value of the definition's `env`.
+    JobEnv,
+    /// A value of a step's `env`.
+    StepEnv,
+    /// A text that is run in the guest.
+    Script,
+    /// A text that is run on this machine.
+    Local,
+    /// `if:`
+    Condition,
+    /// Any other text of a step, of `defaults` or of `outputs`.
+    Plain,
+}
+
+/// An expression that was met, to be checked when the whole file is known.
+#[derive(Debug)]
+pub(super) struct Use {
+    pub(super) route: Route,
+    pub(super) site: Site,
+    /// The step that it belongs to.
+    pub(super) step: Option<usize>,
+    pub(super) expr: Expr,
+    /// Where the expression's own text begins in the value.
+    pub(super) offset: usize,
+}
+
+/// Collects mistakes and expressions while a file is decoded.
+#[derive(Debug, Default)]
+pub(super) struct Decoder {
+    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) uses: Vec<Use>,
+    /// The step that is being decoded.
+    pub(super) step: Option<usize>,
+}
+
+/// The keys that a mapping may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keys {
+    /// What the mapping is, for messages: `a step`.
+    pub(super) of: &'static str,
+    pub(super) known: &'static [&'static str],
+    /// Keys that a later version of Ovenbird will have.
+    pub(super) later: &'static [&'static str],
+}
+
+/// A mapping whose keys are all known.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
+    pub(super) route: Route,
+    entries: Vec<(&'a str, &'a Yaml)>,
+}
+
+impl<'a> Table<'a> {
+    /// The value of a key; an empty one counts as not there.
+    pub(super) fn get(&self, key: &str) -> Option<Node<'a>> {
+        self.find(key).filter(|node| !node.value.is_null())
+    }
+
+    /// The value of a key, even an empty one.
+    pub(super) fn find(&self, key: &str) -> Option<Node<'a>> {
+        let (_, value) = self.entries.iter().find(|(name, _)| *name == key)?;
+        Some(Node { value, route: self.route.key(key) })
+    }
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn kind(&self) -> &'static str {
+        match self.value {
+            Yaml::Null => "nothing",
+            Yaml::Bool(_) => "a boolean",
+            Yaml::Number(_) => "a number",
+            Yaml::String(_) => "a text",
+            Yaml::Sequence(_) => "a list",
+            Yaml::Mapping(_) => "a mapping",
+            Yaml::Tagged(_) => "a value with a YAML tag",
+        }
+    }
+
+    /// The text, if it holds an expression.
+    pub(super) fn expression_text(&self) -> Option<&'a str> {
+        self.value.as_str().filter(|text| text.contains("${{"))
+    }
+}
+
+/// Turns a problem with a value into a diagnostic at it.
+pub(crate) fn bad_value(problem: Problem, route: &Route) -> Diagnostic {
+    let diagnostic = Diagnostic::error("bad-value", problem.message).at(Place::Value(route.clone()));
+    match problem.help {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
+}
+
+impl Decoder {
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    pub(super) fn problem(&mut self, problem: Problem, route: &Route) {
+        self.push(bad_value(problem, route));
+    }
+
+    fn wrong_type(&mut self, expected: &str, node: &Node<'_>) {
+        let message = format!("expected {expected}, found {}", node.kind());
+        self.push(Diagnostic::error("wrong-type", message).at(Place::Value(node.route.clone())));
+    }
+
+    /// The entries of a mapping with keys of the user's own.
+    pub(super) fn entries<'a>(&mut self, node: &Node<'a>, what: &str) -> Option<Vec<(&'a str, Node<'a>)>> {
+        let Yaml::Mapping(mapping) = node.value else {
+            self.wrong_type(&format!("{what}, a mapping"), node);
+            return None;
+        };
+        let mut entries = Vec::new();
+        for (key, value) in mapping {
+            match key.as_str() {
+                Some(key) => entries.push((key, Node { value, route: node.route.key(key) })),
+                None => {
+                    let key = serde_yaml::to_string(key).unwrap_or_default();
+                    let message = format!("the key `{}` is not a text", key.trim_end());
+                    let place = Place::Key(node.route.key(key.trim_end()));
+                    self.push(Diagnostic::error("wrong-type", message).at(place).help("put it in quotes"));
+                }
+            }
+        }
+        Some(entries)
+    }
+
+    /// A mapping with keys of the language. Unknown ones are reported, and the others decoded all the same.
+    pub(super) fn table<'a>(&mut self, node: &Node<'a>, keys: Keys) -> Option<Table<'a>> {
+        let entries = self.entries(node, keys.of)?;
+        for (key, node) in &entries {
+            if !keys.known.contains(key) {
+                self.unknown_key(key, node, keys);
+            }
+        }
+        let entries = entries.into_iter().map(|(key, node)| (key, node.value)).collect();
+        Some(Table { route: node.route.clone(), entries })
+    }
+
+    fn unknown_key(&mut self, key: &str, node: &Node<'_>, keys: Keys) {
+        let place = Place::Key(node.route.clone());
+        self.push(if keys.later.contains(&key) {
+            Diagnostic::error("not-yet", format!("this version of Ovenbird does not have `{key}` yet")).at(place)
+        } else {
+            Diagnostic::error("unknown-key", format!("{} has no key `{key}`", keys.of)).at(place).nearest(
+                key,
+                "known keys",
+                keys.known.iter().copied(),
+            )
+        });
+    }
+
+    /// A key that must be there.
+    pub(super) fn require<'a>(&mut self, table: &Table<'a>, key: &str, keys: Keys) -> Option<Node<'a>> {
+        let node = table.get(key);
+        if node.is_none() {
+            let message = format!("{} needs the key `{key}`", keys.of);
+            self.push(Diagnostic::error("missing-key", message).at(Place::Value(table.route.clone())));
+        }
+        node
+    }
+
+    /// The items of a list.
+    pub(super) fn items<'a>(&mut self, node: &Node<'a>, what: &str) -> Option<Vec<Node<'a>>> {
+        let Yaml::Sequence(items) = node.value else {
+            self.wrong_type(&format!("{what}, a list"), node);
+            return None;
+        };
+        let node = |(index, value)| Node { value, route: node.route.index(index) };
+        Some(items.iter().enumerate().map(node).collect())
+    }
+
+    /// A scalar or a collection as a value of the expression language.
+    pub(super) fn value(&mut self, node: &Node<'_>) -> Option<Value> {
+        match to_json(node.value) {
+            Some(json) => Some(Value::from(json)),
+            None => {
+                self.wrong_type("a value without tags and with texts as keys", node);
+                None
+            }
+        }
+    }
+
+    /// A typed value without expressions.
+    pub(super) fn literal<T>(&mut self, node: &Node<'_>, read: Read<T>) -> Option<T> {
+        if node.expression_text().is_some() {
+            let message = "an expression can't stand here: this must be known before anything is evaluated";
+            self.push(Diagnostic::error("expression", message).at(Place::Value(node.route.clone())));
+            return None;
+        }
+        let value = self.value(node)?;
+        match read(&value) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.problem(problem, &node.route);
+                None
+            }
+        }
+    }
+
+    /// A typed value, or a template that will give one.
+    pub(super) fn field<T>(&mut self, node: &Node<'_>, site: Site, read: Read<T>) -> Option<Field<T>> {
+        let route = node.route.clone();
+        let setting = match node.expression_text() {
+            Some(text) => Setting::Template { template: self.template(text, &route, site)?, read },
+            None => Setting::Known(self.literal(node, read)?),
+        };
+        Some(Field { route, setting })
+    }
+
+    /// [`Decoder::field`] of a key that may be absent.
+    pub(super) fn optional<T>(&mut self, table: &Table<'_>, key: &str, site: Site, read: Read<T>) -> Option<Field<T>> {
+        let node = table.get(key)?;
+        self.field(&node, site, read)
+    }
+
+    /// A list of texts, item by item or from one expression.
+    pub(super) fn list(
+        &mut self,
+        node: &Node<'_>,
+        what: &str,
+        site: Site,
+        item: Read<String>,
+        whole: Read<Vec<String>>,
+    ) -> Option<List> {
+        if node.value.is_string() && node.expression_text().is_some() {
+            return self.field(node, site, whole).map(List::Whole);
+        }
+        let items = self.items(node, what)?;
+        Some(List::Items(items.iter().filter_map(|node| self.field(node, site, item)).collect()))
+    }
+
+    /// A text that may name sensitive variables. Numbers and booleans are taken as text, nothing as an empty one.
+    pub(super) fn text(&mut self, node: &Node<'_>, site: Site) -> Option<TextField> {
+        let route = node.route.clone();
+        let template = match self.value(node)? {
+            Value::String(text) => self.template(&text, &route, site)?,
+            value @ (Value::Array(_) | Value::Object(_)) => {
+                self.problem(Problem::new(format!("expected a text, found {}", describe(&value))), &route);
+                return None;
+            }
+            value => Template { parts: vec![Part::Literal(value.to_string())] },
+        };
+        Some(TextField { route, template })
+    }
+
+    /// Parses a text with `${{ }}` in it, and notes its expressions for the check.
+    pub(super) fn template(&mut self, text: &str, route: &Route, site: Site) -> Option<Template> {
+        let template = match template::parse(text) {
+            Ok(template) => template,
+            Err(error) => {
+                self.push(syntax_error(&error, route, 0));
+                return None;
+            }
+        };
+        for part in &template.parts {
+            if let Part::Expression { expr, .. } = part {
+                self.note(expr, route, site, 0);
+            }
+        }
+        Some(template)
+    }
+
+    /// Notes an expression for the check.
+    pub(super) fn note(&mut self, expr: &Expr, route: &Route, site: Site, offset: usize) {
+        self.uses.push(Use { route: route.clone(), site, step: self.step, expr: expr.clone(), offset });
+    }
+}
+
+/// An expression that can't be parsed, pointed at inside its value.
+pub(super) fn syntax_error(error: &SyntaxError, route: &Route, offset: usize) -> Diagnostic {
+    let place = Place::Inside(route.clone(), shift(&error.span, offset));
+    Diagnostic::error("expression", format!("not a valid expression: {}", error.message)).label(Label::new(place))
+}
+
+/// A span in a value's text, from one in an expression that begins at `offset` of it.
+pub(super) fn shift(span: &Range<usize>, offset: usize) -> Range<usize> {
+    span.start + offset..span.end + offset
+}
+
+/// YAML as JSON; none for tags and for keys that are no text.
+fn to_json(value: &Yaml) -> Option<serde_json::Value> {
+    Some(match value {
+        Yaml::Null => serde_json::Value::Null,
+        Yaml::Bool(value) => (*value).into(),
+        Yaml::Number(number) => number
+            .as_i64()
+            .map(Into::into)
+            .or_else(|| number.as_u64().map(Into::into))
+            // `.inf` and `.nan` are numbers in YAML only.
+            .or_else(|| number.as_f64().and_then(serde_json::Number::from_f64).map(serde_json::Value::Number))?,
+        Yaml::String(text) => text.as_str().into(),
+        Yaml::Sequence(items) => items.iter().map(to_json).collect::<Option<Vec<_>>>()?.into(),
+        Yaml::Mapping(mapping) => {
+            let pairs = mapping.iter().map(|(key, value)| Some((key.as_str()?.to_owned(), to_json(value)?)));
+            serde_json::Value::Object(pairs.collect::<Option<serde_json::Map<_, _>>>()?)
+        }
+        Yaml::Tagged(_) => return None,
+    })
+}

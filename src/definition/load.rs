@@ -1,0 +1,137 @@
+//! From text to a [`Definition`], or to everything that is wrong with it.
+
+use super::check;
+use super::decode::{Decoder, Keys, Node, Site};
+use super::model::{Definition, Problem};
+use super::{output, platform, scalar, step, strategy, variable};
+use crate::diagnostic::{self, Diagnostic, Severity};
+use crate::expression::Value;
+use crate::source::{Place, Route, Source};
+
+const KEYS: Keys = Keys {
+    of: "a definition",
+    known: &["name", "ovenbird", "variables", "strategy", "platforms", "env", "defaults", "steps", "outputs"],
+    later: &["version", "tests", "publish", "release"],
+};
+
+/// A file that is no valid definition, and why not: in the order of the file.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub source: Source,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Report {
+    /// The report as people read it.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        diagnostic::render(&self.diagnostics, &self.source, colour)
+    }
+}
+
+/// Reads a definition. `file_name` is what people should see as its name.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(file_name: &str, text: &str) -> Result<(Definition, Source), Box<Report>> {
+    let (source, mut diagnostics) = Source::parse(file_name, text);
+    let definition = if diagnostics.is_empty() { decode(&source, &mut diagnostics) } else { None };
+    diagnostic::sort(&mut diagnostics, &source);
+    match definition {
+        Some(definition) if diagnostics.iter().all(|one| one.severity != Severity::Error) => Ok((definition, source)),
+        _ => Err(Box::new(Report { source, diagnostics })),
+    }
+}
+
+fn decode(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option<Definition> {
+    if source.value().is_null() {
+        let message = "the file is empty: it has to describe an image";
+        let help = "begin with `name:` and `platforms:`";
+        diagnostics.push(Diagnostic::error("empty", message).at(Place::Bytes(0..0)).help(help));
+        return None;
+    }
+    let mut decoder = Decoder::default();
+    let definition = definition(&mut decoder, source);
+    diagnostics.append(&mut decoder.diagnostics);
+    definition
+}
+
+fn definition(decoder: &mut Decoder, source: &Source) -> Option<Definition> {
+    let root = Node { value: source.value(), route: Route::root() };
+    let table = decoder.table(&root, KEYS)?;
+    let required_name = decoder.require(&table, "name", KEYS).and_then(|node| decoder.literal(&node, name));
+    if let Some(node) = table.get("ovenbird") {
+        decoder.literal(&node, language);
+    }
+    let variables = table.get("variables").map(|node| variable::variables(decoder, &node)).unwrap_or_default();
+    let strategy = table.get("strategy").map(|node| strategy::strategy(decoder, &node)).unwrap_or_default();
+    let platforms = decoder.require(&table, "platforms", KEYS);
+    let platforms = platforms.map(|node| platform::platforms(decoder, &node)).unwrap_or_default();
+    let env = table.get("env").map(|node| step::env(decoder, &node, Site::JobEnv)).unwrap_or_default();
+    let defaults = table.get("defaults").and_then(|node| step::defaults(decoder, &node));
+    let (shell, working_directory) = defaults.unwrap_or_default();
+    let steps = table.get("steps").map(|node| step::steps(decoder, &node)).unwrap_or_default();
+    let outputs = table.get("outputs").map(|node| output::outputs(decoder, &node)).unwrap_or_default();
+    strategy::check_platforms(decoder, source, &strategy, &platforms);
+    let name = required_name.unwrap_or_default();
+    let definition = Definition { name, variables, strategy, platforms, env, shell, working_directory, steps, outputs };
+    check::check(decoder, source, &definition);
+    Some(definition)
+}
+
+/// The name of an image or of a platform: it becomes part of file names, host names and tags.
+pub(super) fn name(value: &Value) -> Result<String, Problem> {
+    let name = scalar::line(value)?;
+    let good = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-';
+    if !name.chars().all(good) || name.starts_with('-') || name.ends_with('-') {
+        return Err(Problem::new(format!("`{name}` is no name"))
+            .help("a name has lowercase letters, digits and `-` only, and no `-` at its ends"));
+    }
+    // The longest label of a host name.
+    if name.len() > 63 {
+        return Err(Problem::new("a name has at most 63 characters"));
+    }
+    Ok(name)
+}
+
+/// `ovenbird: ">=0.1"`: the versions that understand the file.
+fn language(value: &Value) -> Result<(), Problem> {
+    let example = "write it in quotes, as in `ovenbird: \">=0.1\"`";
+    let Value::String(text) = value else {
+        return Err(
+            Problem::new(format!("expected a range of versions, found {}", scalar::describe(value))).help(example)
+        );
+    };
+    let ours = env!("CARGO_PKG_VERSION");
+    for range in text.split(',').map(str::trim) {
+        let digits = range.trim_start_matches(['<', '>', '=']);
+        let operator = range.strip_suffix(digits).unwrap_or_default();
+        let Some(wanted) = version(digits.trim()) else {
+            return Err(Problem::new(format!("`{range}` is no range of versions")).help(example));
+        };
+        let order = version(ours).unwrap_or_default().cmp(&wanted);
+        let fits = match operator {
+            ">=" => order.is_ge(),
+            ">" => order.is_gt(),
+            "<=" => order.is_le(),
+            "<" => order.is_lt(),
+            "=" | "==" | "" => order.is_eq(),
+            _ => return Err(Problem::new(format!("`{range}` is no range of versions")).help(example)),
+        };
+        if !fits {
+            return Err(Problem::new(format!("this is Ovenbird {ours}, and the definition asks for `{text}`"))
+                .help("install a version that fits, or change the range if the definition needs no more"));
+        }
+    }
+    Ok(())
+}
+
+/// Up to three numbers; those that are not there are zero.
+fn version(text: &str) -> Option<[u32; 3]> {
+    let mut version = [0; 3];
+    let mut parts = text.split('.');
+    for (number, part) in version.iter_mut().zip(parts.by_ref()) {
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(version)
+}

@@ -1,0 +1,171 @@
+//! The definition as types. A field points back at the file by [`Route`], never by position.
+
+use crate::expression::{Expr, Template, Value};
+use crate::matrix::Cell;
+use crate::plan::job::{Accelerator, Arch, Checksum, Firmware, Kernel, Output, Shell};
+use crate::source::Route;
+
+/// A whole `ovenbird.yml`.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    pub name: String,
+    pub variables: Vec<Variable>,
+    pub strategy: Strategy,
+    /// At least one, in the file's order.
+    pub platforms: Vec<Platform>,
+    pub env: Vec<EnvVar>,
+    pub shell: Option<Field<Shell>>,
+    pub working_directory: Option<Field<String>>,
+    pub steps: Vec<Step>,
+    /// Empty: the key is not there.
+    pub outputs: Vec<Field<Output>>,
+}
+
+impl Definition {
+    /// Names of the environment variables that variables take their values from.
+    pub fn environment_names(&self) -> impl Iterator<Item = &str> {
+        self.variables.iter().filter_map(|variable| variable.env.as_deref())
+    }
+}
+
+/// A value that is there already, or one that planning reads from a template's result.
+#[derive(Clone, Debug)]
+pub struct Field<T> {
+    pub route: Route,
+    pub setting: Setting<T>,
+}
+
+/// See [`Field`].
+#[derive(Clone, Debug)]
+pub enum Setting<T> {
+    Known(T),
+    Template { template: Template, read: Read<T> },
+}
+
+/// Reads a typed value from what the file or an expression gives.
+pub type Read<T> = fn(&Value) -> Result<T, Problem>;
+
+/// Why a value can't be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub message: String,
+    pub help: Option<String>,
+}
+
+/// A text that may name sensitive variables.
+#[derive(Clone, Debug)]
+pub struct TextField {
+    pub route: Route,
+    pub template: Template,
+}
+
+/// A list of texts: item by item, or whole from one expression.
+#[derive(Clone, Debug)]
+pub enum List {
+    Items(Vec<Field<String>>),
+    Whole(Field<Vec<String>>),
+}
+
+/// An entry of `variables`.
+#[derive(Clone, Debug)]
+pub struct Variable {
+    pub name: String,
+    pub route: Route,
+    /// The environment variable that it is read from.
+    pub env: Option<String>,
+    /// Its type is the type that the variable's value must have.
+    pub default: Option<Value>,
+    pub required: bool,
+    pub sensitive: bool,
+}
+
+/// How many jobs there are, and how they run.
+#[derive(Clone, Debug, Default)]
+pub struct Strategy {
+    pub fail_fast: Option<Field<bool>>,
+    pub max_parallel: Option<Field<u32>>,
+    /// The expanded matrix; none: there is no matrix.
+    pub cells: Option<Vec<Cell>>,
+    /// Every key that a cell has; none: there is no matrix.
+    pub keys: Option<Vec<String>>,
+}
+
+/// An entry of `platforms`: a machine in QEMU.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    pub name: String,
+    pub route: Route,
+    pub source: Source,
+    pub arch: Option<Field<Arch>>,
+    pub disk_size: Option<Field<u64>>,
+    pub memory: Option<Field<u64>>,
+    pub cpus: Option<Field<u32>>,
+    pub firmware: Option<Field<Firmware>>,
+    pub accelerator: Option<Field<Accelerator>>,
+    pub user: Option<Field<String>>,
+    /// Seconds.
+    pub connect_timeout: Option<Field<u64>>,
+}
+
+/// What a machine's disk starts from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    Debian {
+        suite: Field<String>,
+        packages: Option<List>,
+        kernel: Option<Field<Kernel>>,
+        cloud_init: Option<Field<bool>>,
+        mirror: Option<Field<String>>,
+        apt_sources: Option<Field<String>>,
+    },
+    Image {
+        image: Field<String>,
+        checksum: Option<Field<Checksum>>,
+    },
+}
+
+/// An entry of an `env`.
+#[derive(Clone, Debug)]
+pub struct EnvVar {
+    pub name: String,
+    pub value: TextField,
+}
+
+/// An entry of `steps`.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub route: Route,
+    pub id: Option<String>,
+    pub name: Option<Field<String>>,
+    pub condition: Option<Condition>,
+    pub env: Vec<EnvVar>,
+    pub shell: Option<Field<Shell>>,
+    pub working_directory: Option<Field<String>>,
+    /// Seconds.
+    pub timeout: Option<Field<u64>>,
+    pub attempts: Option<Field<u32>>,
+    /// Seconds.
+    pub delay: Option<Field<u64>>,
+    pub continue_on_error: Option<Field<bool>>,
+    pub action: Action,
+}
+
+/// An `if:`.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    pub route: Route,
+    pub expr: Expr,
+    /// Where the expression begins in the value.
+    pub offset: usize,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum Action {
+    Run(TextField),
+    Script { path: Field<String>, args: Vec<TextField> },
+    Upload { from: Field<String>, to: Field<String>, owner: Option<Field<String>>, mode: Option<Field<u32>> },
+    Download { from: Field<String>, to: Field<String> },
+    Reboot,
+    Local(TextField),
+}

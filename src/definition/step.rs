@@ -1,0 +1,295 @@
+//! `steps`, `env` and `defaults`: what is done in the machine.
+
+use super::decode::{Decoder, Keys, Node, Site, Table, syntax_error};
+use super::model::{Action, Condition, EnvVar, Field, Problem, Step};
+use super::{scalar, variable};
+use crate::diagnostic::{Diagnostic, Label};
+use crate::expression::template::{self, Part};
+use crate::expression::{self, Expr, Value};
+use crate::plan::job::Shell;
+use crate::source::{Place, Route};
+
+const STEP: Keys = Keys {
+    of: "a step",
+    known: &[
+        "name",
+        "id",
+        "if",
+        "run",
+        "script",
+        "upload",
+        "download",
+        "reboot",
+        "local",
+        "args",
+        "to",
+        "owner",
+        "mode",
+        "env",
+        "shell",
+        "working-directory",
+        "timeout-minutes",
+        "retry",
+        "continue-on-error",
+    ],
+    later: &["uses", "with", "puppet", "ansible", "chef", "salt", "cache", "as"],
+};
+/// The keys that say what a step does: each step has exactly one.
+const ACTIONS: [&str; 6] = ["run", "script", "upload", "download", "reboot", "local"];
+const LATER_ACTIONS: [&str; 5] = ["uses", "puppet", "ansible", "chef", "salt"];
+const SCRIPTS: &[&str] = &["run", "script", "local"];
+/// Keys that only some actions have.
+const BELONGS: [(&str, &[&str]); 7] = [
+    ("args", &["script"]),
+    ("to", &["upload", "download"]),
+    ("owner", &["upload"]),
+    ("mode", &["upload"]),
+    ("env", SCRIPTS),
+    ("shell", SCRIPTS),
+    ("working-directory", SCRIPTS),
+];
+const RETRY: Keys = Keys { of: "`retry`", known: &["attempts", "delay"], later: &[] };
+const REBOOT: Keys = Keys { of: "`reboot`", known: &[], later: &[] };
+const DEFAULTS: Keys = Keys { of: "`defaults`", known: &["run"], later: &[] };
+const DEFAULTS_RUN: Keys = Keys { of: "`defaults.run`", known: &["shell", "working-directory"], later: &["as"] };
+
+/// `defaults.run`: its `shell` and its `working-directory`.
+pub(super) fn defaults(
+    decoder: &mut Decoder,
+    node: &Node<'_>,
+) -> Option<(Option<Field<Shell>>, Option<Field<String>>)> {
+    let table = decoder.table(node, DEFAULTS)?;
+    let run = decoder.table(&table.get("run")?, DEFAULTS_RUN)?;
+    let shell = decoder.optional(&run, "shell", Site::Plain, scalar::shell);
+    Some((shell, decoder.optional(&run, "working-directory", Site::Plain, scalar::guest_path)))
+}
+
+/// An `env`: of the definition, or of a step.
+pub(super) fn env(decoder: &mut Decoder, node: &Node<'_>, site: Site) -> Vec<EnvVar> {
+    let mut env = Vec::new();
+    for (name, node) in decoder.entries(node, "`env`").unwrap_or_default() {
+        if !variable::is_environment_name(name) {
+            let message = format!("`{name}` is no name of an environment variable");
+            decoder.push(Diagnostic::error("bad-name", message).at(Place::Key(node.route.clone())));
+        }
+        if let Some(value) = decoder.text(&node, site) {
+            env.push(EnvVar { name: name.to_owned(), value });
+        }
+    }
+    env
+}
+
+pub(super) fn steps(decoder: &mut Decoder, node: &Node<'_>) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for (index, node) in decoder.items(node, "`steps`").unwrap_or_default().iter().enumerate() {
+        decoder.step = Some(index);
+        if let Some(step) = step(decoder, node) {
+            unique_id(decoder, &steps, &step);
+            steps.push(step);
+        }
+    }
+    decoder.step = None;
+    steps
+}
+
+fn unique_id(decoder: &mut Decoder, before: &[Step], step: &Step) {
+    let Some(id) = &step.id else { return };
+    let same = |other: &&Step| other.id.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(id));
+    if let Some(first) = before.iter().find(same) {
+        let diagnostic = Diagnostic::error("conflict", format!("two steps have the id `{id}`"))
+            .label(Label::new(Place::Value(step.route.key("id"))).text("here again"))
+            .label(Label::new(Place::Value(first.route.key("id"))).text("first here"));
+        decoder.push(diagnostic);
+    }
+}
+
+fn step(decoder: &mut Decoder, node: &Node<'_>) -> Option<Step> {
+    if let Some(text) = node.value.as_str() {
+        let place = Place::Value(node.route.clone());
+        let diagnostic = Diagnostic::error("wrong-type", "expected a step, a mapping, found a text").at(place);
+        decoder.push(diagnostic.help(format!("to run it in the guest, write `run: {}`", text.lines().next()?)));
+        return None;
+    }
+    let table = decoder.table(node, STEP)?;
+    let action = action_key(decoder, &table);
+    check_belongs(decoder, &table, action);
+    let action = action.and_then(|key| decode_action(decoder, &table, key));
+    let id = table.get("id").and_then(|node| decoder.literal(&node, id));
+    let name = decoder.optional(&table, "name", Site::Plain, scalar::line);
+    let condition = table.find("if").and_then(|node| condition(decoder, &node));
+    let env = table.get("env").map(|node| env(decoder, &node, Site::StepEnv)).unwrap_or_default();
+    let shell = decoder.optional(&table, "shell", Site::Plain, scalar::shell);
+    // On this machine a folder of the repository, in the guest an absolute path.
+    let local = table.find("local").is_some();
+    let directory = if local { scalar::local_path } else { scalar::guest_path };
+    let working_directory = decoder.optional(&table, "working-directory", Site::Plain, directory);
+    let timeout = decoder.optional(&table, "timeout-minutes", Site::Plain, scalar::minutes);
+    let retry = table.get("retry").and_then(|node| decoder.table(&node, RETRY));
+    let attempts = retry.as_ref().and_then(|table| {
+        let node = decoder.require(table, "attempts", RETRY)?;
+        decoder.field(&node, Site::Plain, scalar::attempts)
+    });
+    let delay = retry.as_ref().and_then(|table| decoder.optional(table, "delay", Site::Plain, scalar::delay));
+    let continue_on_error = decoder.optional(&table, "continue-on-error", Site::Plain, scalar::boolean);
+    Some(Step {
+        route: node.route.clone(),
+        id,
+        name,
+        condition,
+        env,
+        shell,
+        working_directory,
+        timeout,
+        attempts,
+        delay,
+        continue_on_error,
+        action: action?,
+    })
+}
+
+fn id(value: &Value) -> Result<String, Problem> {
+    let id = scalar::line(value)?;
+    if !variable::is_name(&id) {
+        return Err(Problem::new(format!("`{id}` is no id of a step"))
+            .help("an id begins with a letter or `_`, and has letters, digits, `_` and `-` only"));
+    }
+    Ok(id)
+}
+
+/// The one key that says what the step does.
+fn action_key(decoder: &mut Decoder, table: &Table<'_>) -> Option<&'static str> {
+    let mut there = ACTIONS.into_iter().filter(|key| table.find(key).is_some());
+    let Some(first) = there.next() else {
+        // That a later version has it was said already.
+        if !LATER_ACTIONS.iter().any(|key| table.find(key).is_some()) {
+            let list: Vec<String> = ACTIONS.iter().map(|key| format!("`{key}`")).collect();
+            let place = Place::Value(table.route.clone());
+            let diagnostic = Diagnostic::error("missing-key", "the step does nothing").at(place);
+            decoder.push(diagnostic.help(format!("give it one of the keys {}", list.join(", "))));
+        }
+        return None;
+    };
+    for second in there {
+        let message = format!("a step can't have both `{first}` and `{second}`");
+        let diagnostic = Diagnostic::error("conflict", message)
+            .at(Place::Key(table.route.key(second)))
+            .label(Label::new(Place::Key(table.route.key(first))));
+        decoder.push(diagnostic.help("make two steps of it"));
+    }
+    Some(first)
+}
+
+fn check_belongs(decoder: &mut Decoder, table: &Table<'_>, action: Option<&'static str>) {
+    let Some(action) = action else { return };
+    for (key, actions) in BELONGS {
+        if !actions.contains(&action) && table.find(key).is_some() {
+            let list: Vec<String> = actions.iter().map(|action| format!("`{action}`")).collect();
+            let message = format!("`{key}` has no effect on `{action}`");
+            let diagnostic = Diagnostic::error("conflict", message).at(Place::Key(table.route.key(key)));
+            decoder.push(diagnostic.help(format!("it belongs to {}", list.join(", "))));
+        }
+    }
+}
+
+fn decode_action(decoder: &mut Decoder, table: &Table<'_>, key: &'static str) -> Option<Action> {
+    let node = table.find(key)?;
+    match key {
+        "run" => script_text(decoder, &node, Site::Script).map(Action::Run),
+        "local" => script_text(decoder, &node, Site::Local).map(Action::Local),
+        "script" => {
+            let path = decoder.field(&node, Site::Plain, scalar::local_path);
+            let args = table.get("args").and_then(|node| decoder.items(&node, "`args`")).unwrap_or_default();
+            let args = args.iter().filter_map(|node| decoder.text(node, Site::Script)).collect();
+            Some(Action::Script { path: path?, args })
+        }
+        "upload" => {
+            let from = decoder.field(&node, Site::Plain, scalar::local_path);
+            let to = target(decoder, table, key).and_then(|node| decoder.field(&node, Site::Plain, scalar::guest_path));
+            let owner = decoder.optional(table, "owner", Site::Plain, scalar::owner);
+            let mode = decoder.optional(table, "mode", Site::Plain, scalar::mode);
+            Some(Action::Upload { from: from?, to: to?, owner, mode })
+        }
+        "download" => {
+            let from = decoder.field(&node, Site::Plain, scalar::guest_path);
+            let to = target(decoder, table, key).and_then(|node| decoder.field(&node, Site::Plain, scalar::local_path));
+            Some(Action::Download { from: from?, to: to? })
+        }
+        _ => {
+            if !node.value.is_null() {
+                decoder.table(&node, REBOOT)?;
+            }
+            Some(Action::Reboot)
+        }
+    }
+}
+
+/// The `to` of a transfer.
+fn target<'a>(decoder: &mut Decoder, table: &Table<'a>, action: &str) -> Option<Node<'a>> {
+    let node = table.get("to");
+    if node.is_none() {
+        let message = format!("`{action}` needs the key `to`");
+        let help = match action {
+            "upload" => "say where in the guest it goes, such as `to: /srv/www`",
+            _ => "say where on this machine it goes, such as `to: logs/`",
+        };
+        let place = Place::Key(table.route.key(action));
+        decoder.push(Diagnostic::error("missing-key", message).at(place).help(help));
+    }
+    node
+}
+
+fn script_text(decoder: &mut Decoder, node: &Node<'_>, site: Site) -> Option<super::model::TextField> {
+    if node.value.is_null() || node.value.as_str().is_some_and(|text| text.trim().is_empty()) {
+        let message = "there is nothing to run";
+        decoder.push(Diagnostic::error("bad-value", message).at(Place::Value(node.route.clone())));
+        return None;
+    }
+    decoder.text(node, site)
+}
+
+/// An `if:`: an expression, with or without `${{ }}` around.
+fn condition(decoder: &mut Decoder, node: &Node<'_>) -> Option<Condition> {
+    let route = node.route.clone();
+    match decoder.value(node)? {
+        Value::String(text) => {
+            let (expr, offset) = condition_expression(decoder, &text, &route)?;
+            decoder.note(&expr, &route, Site::Condition, offset);
+            Some(Condition { route, expr, offset })
+        }
+        value @ (Value::Bool(_) | Value::Number(_)) => Some(Condition { route, expr: Expr::literal(value), offset: 0 }),
+        value => {
+            let problem = Problem::new(format!("expected an expression, found {}", scalar::describe(&value)));
+            decoder.problem(problem.help("to run the step always, leave `if` out or write `if: always()`"), &route);
+            None
+        }
+    }
+}
+
+fn condition_expression(decoder: &mut Decoder, text: &str, route: &Route) -> Option<(Expr, usize)> {
+    let trimmed = text.trim();
+    let offset = text.len() - text.trim_start().len();
+    if trimmed.is_empty() {
+        let problem = Problem::new("expected an expression, found an empty text");
+        decoder.problem(problem.help("leave `if` out to run the step whenever the ones before succeeded"), route);
+        return None;
+    }
+    if !trimmed.contains("${{") {
+        return match expression::parse(trimmed) {
+            Ok(expr) => Some((expr, offset)),
+            Err(error) => {
+                decoder.push(syntax_error(&error, route, offset));
+                None
+            }
+        };
+    }
+    let template = template::parse(trimmed).map_err(|error| decoder.push(syntax_error(&error, route, offset))).ok()?;
+    match template.parts.as_slice() {
+        [Part::Expression { expr, .. }] => Some((expr.clone(), offset)),
+        _ => {
+            // GitHub makes a text of it, which is true whatever the expression says.
+            let problem = Problem::new("`if` has text around its `${{ }}`, so it would always be true");
+            decoder.problem(problem.help("write the whole condition as one expression, without `${{ }}`"), route);
+            None
+        }
+    }
+}

@@ -1,0 +1,1044 @@
+//! What a person reads of a wrong definition: each snapshot is documentation of our errors.
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+use super::load;
+
+/// All that is wrong with a definition, as people read it.
+fn check(text: &str) -> String {
+    match load("ovenbird.yml", text) {
+        Ok(_) => "valid".to_owned(),
+        Err(report) => report.render(false),
+    }
+}
+
+/// [`check`] of a definition that is whole but for what is given.
+fn check_with(text: &str) -> String {
+    let mut whole = text.to_owned();
+    for (key, value) in [("name:", "name: web\n"), ("platforms:", PLATFORMS)] {
+        if !whole.lines().any(|line| line.starts_with(key)) {
+            whole.push_str(value);
+        }
+    }
+    check(&whole)
+}
+
+const PLATFORMS: &str = "platforms: { qemu: { builder: qemu, source: { debian: bookworm } } }\n";
+
+const EVERYTHING: &str = r#"
+name: web
+ovenbird: ">=0.1, <1"
+variables:
+  version: { env: GITHUB_REF_NAME, default: dev }
+  port: 8080
+  admin_hash: { env: ADMIN_HASH, required: true, sensitive: true }
+strategy:
+  fail-fast: false
+  max-parallel: 2
+  matrix:
+    platform: [qemu, base]
+    suite: [bookworm, trixie]
+    exclude: [{ platform: base, suite: trixie }]
+    include: [{ platform: qemu, suite: bookworm, extra: yes }]
+platforms:
+  qemu:
+    builder: qemu
+    source:
+      debian: "${{ matrix.suite }}"
+      packages: [nginx, "libc6:amd64"]
+      kernel: cloud
+      cloud-init: false
+      mirror: http://mirror.example/debian
+      apt-sources: |
+        Types: deb
+        URIs: http://mirror.example/debian
+        Suites: bookworm
+    arch: amd64
+    disk-size: 4GiB
+    memory: 1GiB
+    cpus: 2
+    firmware: uefi
+    accelerator: auto
+    connect: { user: admin, timeout-minutes: 5 }
+  base:
+    builder: qemu
+    source: { image: https://images.example/base.qcow2, checksum: "file:https://images.example/SHA256SUMS" }
+env: { DEBIAN_FRONTEND: noninteractive, ON: "${{ platform.name }}" }
+defaults: { run: { shell: bash, working-directory: /root } }
+steps:
+  - name: Install ${{ matrix.suite }}
+    id: install
+    run: apt-get install -y nginx
+    timeout-minutes: 10
+    retry: { attempts: 3, delay: 10s }
+  - script: scripts/harden.sh
+    args: [--profile, server, 1]
+    env: { HASH: "${{ vars.admin_hash }}" }
+  - upload: site/
+    to: /srv/www
+    owner: www-data:www-data
+    mode: "0644"
+  - reboot: {}
+  - reboot:
+  - if: failure() || vars.port == 8080
+    download: /var/log/
+    to: logs/
+    continue-on-error: true
+  - if: ${{ matrix.platform == 'qemu' && env.ON != '' }}
+    local: echo "$HASH"
+    env: { HASH: "${{ vars.admin_hash }}" }
+outputs:
+  - qcow2
+  - { format: raw, compress: zstd }
+  - { format: vmdk, subformat: streamOptimized }
+"#;
+
+#[test]
+fn a_definition_with_every_key_is_valid() {
+    assert_snapshot!(check(EVERYTHING), @"valid");
+}
+
+#[test]
+fn an_empty_file_says_how_to_begin() {
+    assert_snapshot!(check("# nothing yet\n"), @r"
+    error[empty]: the file is empty: it has to describe an image
+     --> ovenbird.yml:1:1
+      |
+    1 | # nothing yet
+      | ^
+      |
+      = help: begin with `name:` and `platforms:`
+    ");
+}
+
+#[test]
+fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
+    assert_snapshot!(check("nam: web\nplatfroms: {}\nsteps:\n  - run: |\n      echo ${{ vars.x }}\n    timout-minutes: 3\n  - upload: a\nenv: 3\n"), @r"
+    error[unknown-key]: a definition has no key `nam`
+     --> ovenbird.yml:1:1
+      |
+    1 | nam: web
+      | ^^^
+      |
+      = help: did you mean `name`?
+      = help: known keys: `name`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
+
+    error[missing-key]: a definition needs the key `name`
+     --> ovenbird.yml:1:1
+      |
+    1 | nam: web
+      | ^^^
+
+    error[missing-key]: a definition needs the key `platforms`
+     --> ovenbird.yml:1:1
+      |
+    1 | nam: web
+      | ^^^
+
+    error[unknown-key]: a definition has no key `platfroms`
+     --> ovenbird.yml:2:1
+      |
+    2 | platfroms: {}
+      | ^^^^^^^^^
+      |
+      = help: did you mean `platforms`?
+      = help: known keys: `name`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
+
+    error[unknown-name]: there is no variable `x`
+     --> ovenbird.yml:5:16
+      |
+    5 |       echo ${{ vars.x }}
+      |                ^^^^^^
+
+    error[unknown-key]: a step has no key `timout-minutes`
+     --> ovenbird.yml:6:5
+      |
+    6 |     timout-minutes: 3
+      |     ^^^^^^^^^^^^^^
+      |
+      = help: did you mean `timeout-minutes`?
+      = help: known keys: `name`, `id`, `if`, `run`, `script`, `upload`, `download`, `reboot`, `local`, `args`, `to`, `owner`, `mode`, `env`, `shell`, `working-directory`, `timeout-minutes`, `retry`, `continue-on-error`
+
+    error[missing-key]: `upload` needs the key `to`
+     --> ovenbird.yml:7:5
+      |
+    7 |   - upload: a
+      |     ^^^^^^
+      |
+      = help: say where in the guest it goes, such as `to: /srv/www`
+
+    error[wrong-type]: expected `env`, a mapping, found a number
+     --> ovenbird.yml:8:6
+      |
+    8 | env: 3
+      |      ^
+    ");
+}
+
+#[test]
+fn keys_of_a_later_version_are_named_as_such() {
+    assert_snapshot!(check_with("tests: {}\nsteps:\n  - uses: ./x.yml\n  - puppet: {}\n    cache: {}\n"), @r"
+    error[not-yet]: this version of Ovenbird does not have `tests` yet
+     --> ovenbird.yml:1:1
+      |
+    1 | tests: {}
+      | ^^^^^
+
+    error[not-yet]: this version of Ovenbird does not have `uses` yet
+     --> ovenbird.yml:3:5
+      |
+    3 |   - uses: ./x.yml
+      |     ^^^^
+
+    error[not-yet]: this version of Ovenbird does not have `puppet` yet
+     --> ovenbird.yml:4:5
+      |
+    4 |   - puppet: {}
+      |     ^^^^^^
+
+    error[not-yet]: this version of Ovenbird does not have `cache` yet
+     --> ovenbird.yml:5:5
+      |
+    5 |     cache: {}
+      |     ^^^^^
+    ");
+    assert_snapshot!(check("name: a\nplatforms:\n  a: { builder: amazon-ebs, source: { ami: x } }\n  b: { builder: qmu, source: { iso: x }, provision: tree, arch: arm64 }\n"), @r"
+    error[bad-value]: this version of Ovenbird does not have the builder `amazon-ebs` yet
+     --> ovenbird.yml:3:17
+      |
+    3 |   a: { builder: amazon-ebs, source: { ami: x } }
+      |                 ^^^^^^^^^^
+      |
+      = help: it has `qemu`
+
+    error[not-yet]: this version of Ovenbird does not have `ami` yet
+     --> ovenbird.yml:3:39
+      |
+    3 |   a: { builder: amazon-ebs, source: { ami: x } }
+      |                                       ^^^
+
+    error[bad-value]: there is no builder `qmu`
+     --> ovenbird.yml:4:17
+      |
+    4 |   b: { builder: qmu, source: { iso: x }, provision: tree, arch: arm64 }
+      |                 ^^^
+      |
+      = help: this version of Ovenbird has `qemu`
+
+    error[not-yet]: this version of Ovenbird does not have `iso` yet
+     --> ovenbird.yml:4:32
+      |
+    4 |   b: { builder: qmu, source: { iso: x }, provision: tree, arch: arm64 }
+      |                                ^^^
+
+    error[not-yet]: this version of Ovenbird does not have `provision` yet
+     --> ovenbird.yml:4:42
+      |
+    4 |   b: { builder: qmu, source: { iso: x }, provision: tree, arch: arm64 }
+      |                                          ^^^^^^^^^
+
+    error[bad-value]: this version of Ovenbird builds `amd64` only, `arm64` comes with a later one
+     --> ovenbird.yml:4:65
+      |
+    4 |   b: { builder: qmu, source: { iso: x }, provision: tree, arch: arm64 }
+      |                                                                 ^^^^^
+    ");
+}
+
+#[test]
+fn names_become_file_names() {
+    assert_snapshot!(check(&format!("name: My Image\n{PLATFORMS}")), @r"
+    error[bad-value]: `My Image` is no name
+     --> ovenbird.yml:1:7
+      |
+    1 | name: My Image
+      |       ^^^^^^^^
+      |
+      = help: a name has lowercase letters, digits and `-` only, and no `-` at its ends
+    ");
+    assert_snapshot!(check(&format!("name: web-${{{{ matrix.suite }}}}\n{PLATFORMS}")), @r"
+    error[expression]: an expression can't stand here: this must be known before anything is evaluated
+     --> ovenbird.yml:1:7
+      |
+    1 | name: web-${{ matrix.suite }}
+      |       ^^^^^^^^^^^^^^^^^^^^^^^
+    ");
+    assert_snapshot!(check("name: web\nplatforms: { Qemu: { builder: qemu, source: { debian: bookworm } } }\n"), @r"
+    error[bad-name]: `Qemu` is no name
+     --> ovenbird.yml:2:14
+      |
+    2 | platforms: { Qemu: { builder: qemu, source: { debian: bookworm } } }
+      |              ^^^^
+    ");
+}
+
+#[test]
+fn a_definition_can_ask_for_a_version_of_ovenbird() {
+    assert_snapshot!(check_with("ovenbird: \">=99\"\n"), @r#"
+    error[bad-value]: this is Ovenbird 0.1.0, and the definition asks for `>=99`
+     --> ovenbird.yml:1:11
+      |
+    1 | ovenbird: ">=99"
+      |           ^^^^^^
+      |
+      = help: install a version that fits, or change the range if the definition needs no more
+    "#);
+    assert_snapshot!(check_with("ovenbird: 0.1\n"), @r#"
+    error[bad-value]: expected a range of versions, found the number `0.1`
+     --> ovenbird.yml:1:11
+      |
+    1 | ovenbird: 0.1
+      |           ^^^
+      |
+      = help: write it in quotes, as in `ovenbird: ">=0.1"`
+    "#);
+    assert_eq!(check_with("ovenbird: \">=0.1\"\n"), "valid");
+}
+
+#[test]
+fn values_of_the_wrong_type_are_shown_as_they_are_written() {
+    assert_snapshot!(check("name: web\nplatforms:\n  qemu:\n    builder: qemu\n    source: { debian: bookworm }\n    memory: 1024\n    disk-size: 4GB\n    cpus: 0\n    firmware: EFI\n    arch: x86_64\n    accelerator: [kvm]\n    connect: root\n"), @r"
+    error[bad-value]: the size `1024` has no unit
+     --> ovenbird.yml:6:13
+      |
+    6 |     memory: 1024
+      |             ^^^^
+      |
+      = help: write a number and its unit, such as `512MiB` or `4GiB`
+
+    error[bad-value]: `GB` is no unit of size
+     --> ovenbird.yml:7:16
+      |
+    7 |     disk-size: 4GB
+      |                ^^^
+      |
+      = help: did you mean `4GiB`?
+
+    error[bad-value]: a number of CPUs must be from 1 to 255, not 0
+     --> ovenbird.yml:8:11
+      |
+    8 |     cpus: 0
+      |           ^
+
+    error[bad-value]: expected one of `bios`, `uefi`, found `EFI`
+     --> ovenbird.yml:9:15
+      |
+    9 |     firmware: EFI
+      |               ^^^
+      |
+      = help: did you mean `uefi`?
+
+    error[bad-value]: expected one of `amd64`, found `x86_64`
+      --> ovenbird.yml:10:11
+       |
+    10 |     arch: x86_64
+       |           ^^^^^^
+       |
+       = help: it is called `amd64` here, as in Debian
+
+    error[bad-value]: expected one of `auto`, `kvm`, `tcg`, found a list
+      --> ovenbird.yml:11:5
+       |
+    11 |     accelerator: [kvm]
+       |     ^^^^^^^^^^^
+
+    error[wrong-type]: expected `connect`, a mapping, found a text
+      --> ovenbird.yml:12:14
+       |
+    12 |     connect: root
+       |              ^^^^
+    ");
+}
+
+#[test]
+fn a_source_is_one_of_its_kinds() {
+    let source =
+        |source: &str| check(&format!("name: a\nplatforms: {{ qemu: {{ builder: qemu, source: {source} }} }}\n"));
+    assert_snapshot!(source("{}"), @r"
+    error[missing-key]: a source needs one of the keys `debian` and `image`
+     --> ovenbird.yml:2:37
+      |
+    2 | platforms: { qemu: { builder: qemu, source: {} } }
+      |                                     ^^^^^^
+    ");
+    assert_snapshot!(source("{ debian: bookworm, image: x.qcow2 }"), @r"
+    error[conflict]: a source is either `debian` or `image`, not both
+     --> ovenbird.yml:2:65
+      |
+    2 | platforms: { qemu: { builder: qemu, source: { debian: bookworm, image: x.qcow2 } } }
+      |                                                                 ^^^^^
+    ");
+    assert_snapshot!(source("{ debin: bookworm }"), @r"
+    error[unknown-key]: a source has no key `debin`
+     --> ovenbird.yml:2:47
+      |
+    2 | platforms: { qemu: { builder: qemu, source: { debin: bookworm } } }
+      |                                               ^^^^^
+      |
+      = help: did you mean `debian`?
+      = help: known keys: `debian`, `image`, `packages`, `kernel`, `cloud-init`, `mirror`, `apt-sources`, `checksum`
+    ");
+    assert_snapshot!(source("{ debian: 12, mirror: deb.example, packages: nginx, checksum: x }"), @r"
+    error[bad-value]: `12` is no suite
+     --> ovenbird.yml:2:55
+      |
+    2 | platforms: { qemu: { builder: qemu, source: { debian: 12, mirror: deb.example, packages: nginx, checksum: x } } }
+      |                                                       ^^
+      |
+      = help: a suite has a code name, such as `bookworm`
+
+    error[bad-value]: `deb.example` is no URL
+     --> ovenbird.yml:2:67
+      |
+    2 | platforms: { qemu: { builder: qemu, source: { debian: 12, mirror: deb.example, packages: nginx, checksum: x } } }
+      |                                                                   ^^^^^^^^^^^
+      |
+      = help: it begins with `http://` or `https://`
+
+    error[wrong-type]: expected `packages`, a list, found a text
+     --> ovenbird.yml:2:90
+      |
+    2 | platforms: { qemu: { builder: qemu, source: { debian: 12, mirror: deb.example, packages: nginx, checksum: x } } }
+      |                                                                                          ^^^^^
+
+    error[unknown-key]: a `debian` source has no key `checksum`
+     --> ovenbird.yml:2:97
+      |
+    2 | platforms: { qemu: { builder: qemu, source: { debian: 12, mirror: deb.example, packages: nginx, checksum: x } } }
+      |                                                                                                 ^^^^^^^^
+      |
+      = help: known keys: `debian`, `packages`, `kernel`, `cloud-init`, `mirror`, `apt-sources`
+    ");
+    assert_snapshot!(source("{ image: \"ftp://x/y\", checksum: \"sha256:123\" }"), @r#"
+    error[bad-value]: an image can't be fetched by `ftp:`
+     --> ovenbird.yml:2:54
+      |
+    2 | platforms: { qemu: { builder: qemu, source: { image: "ftp://x/y", checksum: "sha256:123" } } }
+      |                                                      ^^^^^^^^^^^
+      |
+      = help: use an `http://` or `https://` URL, or a local path
+
+    error[bad-value]: a sha256 digest has 64 hexadecimal digits, this one has 3 characters
+     --> ovenbird.yml:2:77
+      |
+    2 | platforms: { qemu: { builder: qemu, source: { image: "ftp://x/y", checksum: "sha256:123" } } }
+      |                                                                             ^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_step_does_exactly_one_thing() {
+    assert_snapshot!(check_with("steps:\n  - name: nothing\n  - run: a\n    script: b\n  - echo hello\n  - run:\n  - upload: a\n  - download: /a\n    owner: root\n    to: ../up\n    shell: bash\n  - reboot: now\n"), @r"
+    error[missing-key]: the step does nothing
+     --> ovenbird.yml:2:5
+      |
+    2 |   - name: nothing
+      |     ^^^^
+      |
+      = help: give it one of the keys `run`, `script`, `upload`, `download`, `reboot`, `local`
+
+    error[conflict]: a step can't have both `run` and `script`
+     --> ovenbird.yml:4:5
+      |
+    3 |   - run: a
+      |     ---
+    4 |     script: b
+      |     ^^^^^^
+      |
+      = help: make two steps of it
+
+    error[wrong-type]: expected a step, a mapping, found a text
+     --> ovenbird.yml:5:5
+      |
+    5 |   - echo hello
+      |     ^^^^^^^^^^
+      |
+      = help: to run it in the guest, write `run: echo hello`
+
+    error[bad-value]: there is nothing to run
+     --> ovenbird.yml:6:5
+      |
+    6 |   - run:
+      |     ^^^
+
+    error[missing-key]: `upload` needs the key `to`
+     --> ovenbird.yml:7:5
+      |
+    7 |   - upload: a
+      |     ^^^^^^
+      |
+      = help: say where in the guest it goes, such as `to: /srv/www`
+
+    error[conflict]: `owner` has no effect on `download`
+     --> ovenbird.yml:9:5
+      |
+    9 |     owner: root
+      |     ^^^^^
+      |
+      = help: it belongs to `upload`
+
+    error[bad-value]: `../up` leads out of the folder of the definition
+      --> ovenbird.yml:10:9
+       |
+    10 |     to: ../up
+       |         ^^^^^
+       |
+       = help: a definition uses files of its own repository only: others have no history there
+
+    error[conflict]: `shell` has no effect on `download`
+      --> ovenbird.yml:11:5
+       |
+    11 |     shell: bash
+       |     ^^^^^
+       |
+       = help: it belongs to `run`, `script`, `local`
+
+    error[wrong-type]: expected `reboot`, a mapping, found a text
+      --> ovenbird.yml:12:13
+       |
+    12 |   - reboot: now
+       |             ^^^
+    ");
+}
+
+#[test]
+fn details_of_a_step_are_checked() {
+    assert_snapshot!(check_with("steps:\n  - run: a\n    id: 1st\n    shell: zsh\n    working-directory: srv\n    timeout-minutes: 10m\n    retry: { attempts: 0, delay: 10 }\n    env: { 1A: x, B: [x] }\n    continue-on-error: maybe\n  - script: /etc/x\n    id: a\n  - run: b\n    id: A\n"), @r"
+    error[bad-value]: `1st` is no id of a step
+     --> ovenbird.yml:3:9
+      |
+    3 |     id: 1st
+      |         ^^^
+      |
+      = help: an id begins with a letter or `_`, and has letters, digits, `_` and `-` only
+
+    error[bad-value]: `zsh` is no shell that Ovenbird knows
+     --> ovenbird.yml:4:12
+      |
+    4 |     shell: zsh
+      |            ^^^
+      |
+      = help: use `bash`, `sh`, `python`, or a command line in which `{0}` stands for the script's file
+
+    error[bad-value]: `srv` is not an absolute path
+     --> ovenbird.yml:5:24
+      |
+    5 |     working-directory: srv
+      |                        ^^^
+      |
+      = help: paths in the guest begin at its root: `/srv`
+
+    error[bad-value]: expected a number of minutes, found `10m`
+     --> ovenbird.yml:6:22
+      |
+    6 |     timeout-minutes: 10m
+      |                      ^^^
+      |
+      = help: write it without a unit, such as `10`
+
+    error[bad-value]: a number of attempts must be from 1 to 100, not 0
+     --> ovenbird.yml:7:24
+      |
+    7 |     retry: { attempts: 0, delay: 10 }
+      |                        ^
+
+    error[bad-value]: the time `10` has no unit
+     --> ovenbird.yml:7:34
+      |
+    7 |     retry: { attempts: 0, delay: 10 }
+      |                                  ^^
+      |
+      = help: write a number and its unit, such as `10s` or `5m`
+
+    error[bad-name]: `1A` is no name of an environment variable
+     --> ovenbird.yml:8:12
+      |
+    8 |     env: { 1A: x, B: [x] }
+      |            ^^
+
+    error[bad-value]: expected a text, found a list
+     --> ovenbird.yml:8:19
+      |
+    8 |     env: { 1A: x, B: [x] }
+      |                   ^
+
+    error[bad-value]: expected `true` or `false`, found `maybe`
+     --> ovenbird.yml:9:24
+      |
+    9 |     continue-on-error: maybe
+      |                        ^^^^^
+
+    error[bad-value]: `/etc/x` is an absolute path
+      --> ovenbird.yml:10:13
+       |
+    10 |   - script: /etc/x
+       |             ^^^^^^
+       |
+       = help: paths on this machine are relative to the folder of the definition, and inside it
+    ");
+}
+
+#[test]
+fn outputs_are_what_ovenbird_writes() {
+    assert_snapshot!(check_with("outputs:\n  - qcow3\n  - ova\n  - { format: qcow2, compress: zstd }\n  - { format: vmdk, subformat: monolithicFlat }\n  - { compress: bz2 }\n"), @r"
+    error[bad-value]: expected one of `qcow2`, `raw`, `vmdk`, `vdi`, `vhd`, `vhdx`, found `qcow3`
+     --> ovenbird.yml:2:5
+      |
+    2 |   - qcow3
+      |     ^^^^^
+      |
+      = help: did you mean `qcow2`?
+
+    error[bad-value]: this version of Ovenbird does not have the format `ova` yet
+     --> ovenbird.yml:3:5
+      |
+    3 |   - ova
+      |     ^^^
+
+    error[conflict]: `qcow2` can't be compressed as a file
+     --> ovenbird.yml:4:22
+      |
+    4 |   - { format: qcow2, compress: zstd }
+      |                      ^^^^^^^^
+      |
+      = help: only `raw` takes `compress`: the others are compressed inside, or not at all
+
+    error[bad-value]: `vmdk` is written as `streamOptimized`, not as `monolithicFlat`
+     --> ovenbird.yml:5:32
+      |
+    5 |   - { format: vmdk, subformat: monolithicFlat }
+      |                                ^^^^^^^^^^^^^^
+
+    error[missing-key]: an output needs the key `format`
+     --> ovenbird.yml:6:5
+      |
+    6 |   - { compress: bz2 }
+      |     ^
+
+    error[bad-value]: expected one of `zstd`, `gzip`, `xz`, found `bz2`
+     --> ovenbird.yml:6:17
+      |
+    6 |   - { compress: bz2 }
+      |                 ^^^
+    ");
+    assert_snapshot!(check_with("outputs: []\n"), @r"
+    error[bad-value]: `outputs` lists no output
+     --> ovenbird.yml:1:1
+      |
+    1 | outputs: []
+      | ^^^^^^^
+      |
+      = help: leave the key out for a `qcow2` file
+    ");
+}
+
+#[test]
+fn variables_are_checked_where_they_are_declared() {
+    assert_snapshot!(check_with("variables:\n  1x: a\n  both: { required: true, default: x }\n  Both: b\n  list: [a]\n  from: { env: MY-VAR, requird: true }\n"), @r"
+    error[bad-name]: `1x` is no name of a variable
+     --> ovenbird.yml:2:3
+      |
+    2 |   1x: a
+      |   ^^
+      |
+      = help: a name begins with a letter or `_`, and has letters, digits, `_` and `-` only
+
+    error[conflict]: the variable `both` is required and has a default
+     --> ovenbird.yml:3:11
+      |
+    3 |   both: { required: true, default: x }
+      |           ^^^^^^^^
+      |
+      = help: with a default it never has to be given: leave out one of the two
+
+    error[bad-name]: the variables `both` and `Both` differ in case only
+     --> ovenbird.yml:4:3
+      |
+    4 |   Both: b
+      |   ^^^^
+
+    error[bad-value]: a default is a text, a number or a boolean, not a list
+     --> ovenbird.yml:5:3
+      |
+    5 |   list: [a]
+      |   ^^^^
+
+    error[bad-value]: `MY-VAR` is no name of an environment variable
+     --> ovenbird.yml:6:16
+      |
+    6 |   from: { env: MY-VAR, requird: true }
+      |                ^^^^^^
+
+    error[unknown-key]: a variable has no key `requird`
+     --> ovenbird.yml:6:24
+      |
+    6 |   from: { env: MY-VAR, requird: true }
+      |                        ^^^^^^^
+      |
+      = help: did you mean `required`?
+      = help: known keys: `env`, `default`, `required`, `sensitive`
+    ");
+}
+
+#[test]
+fn an_expression_names_what_exists() {
+    assert_snapshot!(check_with("variables: { version: 1 }\nstrategy: { matrix: { suite: [a] } }\nenv: { A: b }\nsteps:\n  - run: |\n      echo ${{ vars.verison }}\n      echo ${{ matrix.siute }} ${{ evn.A }}\n      echo ${{ env.B }} ${{ platform.nme }}\n"), @r"
+    error[unknown-name]: there is no variable `verison`
+     --> ovenbird.yml:6:16
+      |
+    6 |       echo ${{ vars.verison }}
+      |                ^^^^^^^^^^^^
+      |
+      = help: did you mean `version`?
+      = help: known variables: `version`
+
+    error[unknown-name]: the matrix has no key `siute`
+     --> ovenbird.yml:7:16
+      |
+    7 |       echo ${{ matrix.siute }} ${{ evn.A }}
+      |                ^^^^^^^^^^^^
+      |
+      = help: did you mean `suite`?
+      = help: keys of the matrix: `suite`
+
+    error[unknown-context]: there is no context `evn`
+     --> ovenbird.yml:7:36
+      |
+    7 |       echo ${{ matrix.siute }} ${{ evn.A }}
+      |                                    ^^^^^
+      |
+      = help: did you mean `env`?
+      = help: known contexts: `vars`, `matrix`, `platform`, `env`
+
+    error[unknown-name]: `env` has no variable `B`
+     --> ovenbird.yml:8:16
+      |
+    8 |       echo ${{ env.B }} ${{ platform.nme }}
+      |                ^^^^^
+      |
+      = help: did you mean `A`?
+      = help: what `env` has: `A`
+
+    error[unknown-name]: `platform` has no key `nme`
+     --> ovenbird.yml:8:29
+      |
+    8 |       echo ${{ env.B }} ${{ platform.nme }}
+      |                             ^^^^^^^^^^^^
+      |
+      = help: did you mean `name`?
+      = help: known keys: `name`, `builder`, `arch`, `firmware`
+    ");
+    assert_snapshot!(check_with("steps:\n  - run: echo ${{ matrix.platform }} ${{ steps.a.outcome }} ${{ secrets.TOKEN }} ${{ github.sha }}\n"), @r"
+    error[unknown-name]: there is no matrix
+     --> ovenbird.yml:2:19
+      |
+    2 |   - run: echo ${{ matrix.platform }} ${{ steps.a.outcome }} ${{ secrets.TOKEN }} ${{ github.sha }}
+      |                   ^^^^^^^^^^^^^^^
+      |
+      = help: without a matrix, the platform's name is `platform.name`
+
+    error[not-yet]: this version of Ovenbird does not have the context `steps` yet
+     --> ovenbird.yml:2:42
+      |
+    2 |   - run: echo ${{ matrix.platform }} ${{ steps.a.outcome }} ${{ secrets.TOKEN }} ${{ github.sha }}
+      |                                          ^^^^^^^^^^^^^^^
+
+    error[unknown-context]: there is no context `secrets`
+     --> ovenbird.yml:2:65
+      |
+    2 |   - run: echo ${{ matrix.platform }} ${{ steps.a.outcome }} ${{ secrets.TOKEN }} ${{ github.sha }}
+      |                                                                 ^^^^^^^^^^^^^
+      |
+      = help: declare a variable, `NAME: { env: NAME, sensitive: true }`, and use `vars.NAME`
+
+    error[unknown-context]: there is no context `github`
+     --> ovenbird.yml:2:86
+      |
+    2 |   - run: echo ${{ matrix.platform }} ${{ steps.a.outcome }} ${{ secrets.TOKEN }} ${{ github.sha }}
+      |                                                                                      ^^^^^^^^^^
+      |
+      = help: a definition does not know its workflow: declare a variable with `env:`, and use `vars.NAME`
+    ");
+}
+
+#[test]
+fn an_expression_is_allowed_where_what_it_names_is_known() {
+    assert_snapshot!(check_with("strategy: { fail-fast: \"${{ matrix.x }}\", matrix: { x: [a] } }\nenv: { A: \"${{ env.B }}\" }\nsteps:\n  - run: a\n    name: ${{ success() }}\n  - run: a\n    env: { A: x, B: \"${{ env.C }}\" }\n"), @r#"
+    error[unknown-context]: the context `matrix` is not known here
+     --> ovenbird.yml:1:29
+      |
+    1 | strategy: { fail-fast: "${{ matrix.x }}", matrix: { x: [a] } }
+      |                             ^^^^^^^^
+      |
+      = help: what is known: `vars`
+
+    error[unknown-context]: the context `env` is not known here
+     --> ovenbird.yml:2:16
+      |
+    2 | env: { A: "${{ env.B }}" }
+      |                ^^^^^
+      |
+      = help: what is known: `vars`, `matrix`, `platform`
+
+    error[expression]: `success()` can be asked in `if:` only
+     --> ovenbird.yml:5:15
+      |
+    5 |     name: ${{ success() }}
+      |               ^^^^^^^
+
+    error[unknown-name]: `env` has no variable `C`
+     --> ovenbird.yml:7:26
+      |
+    7 |     env: { A: x, B: "${{ env.C }}" }
+      |                          ^^^^^
+      |
+      = help: did you mean `A`?
+      = help: what `env` has: `A`
+    "#);
+}
+
+#[test]
+fn a_syntax_error_is_shown_inside_the_expression() {
+    assert_snapshot!(check_with("steps:\n  - run: |\n      one\n      two ${{ 'a' == }} three\n  - if: matrix.a = 1\n    run: x\n  - run: ${{ foo('x') }}\n  - run: echo ${{ a\n"), @r"
+    error[expression]: not a valid expression: unexpected end of expression after `==`
+     --> ovenbird.yml:4:19
+      |
+    4 |       two ${{ 'a' == }} three
+      |                   ^^
+
+    error[expression]: not a valid expression: unexpected symbol `=`
+     --> ovenbird.yml:5:18
+      |
+    5 |   - if: matrix.a = 1
+      |                  ^
+
+    error[expression]: not a valid expression: unrecognized function `foo`
+     --> ovenbird.yml:7:14
+      |
+    7 |   - run: ${{ foo('x') }}
+      |              ^^^
+
+    error[expression]: not a valid expression: the expression is not closed: `${{` was found, but not its `}}`
+     --> ovenbird.yml:8:15
+      |
+    8 |   - run: echo ${{ a
+      |               ^^^
+    ");
+}
+
+#[test]
+fn an_if_is_one_expression() {
+    assert_snapshot!(check_with("steps:\n  - if: ${{ true }} && false\n    run: x\n  - if:\n    run: x\n  - if: [a]\n    run: x\n  - if: ''\n    run: x\n"), @r"
+    error[bad-value]: `if` has text around its `${{ }}`, so it would always be true
+     --> ovenbird.yml:2:9
+      |
+    2 |   - if: ${{ true }} && false
+      |         ^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: write the whole condition as one expression, without `${{ }}`
+
+    error[bad-value]: expected an expression, found nothing
+     --> ovenbird.yml:4:5
+      |
+    4 |   - if:
+      |     ^^
+      |
+      = help: to run the step always, leave `if` out or write `if: always()`
+
+    error[bad-value]: expected an expression, found a list
+     --> ovenbird.yml:6:5
+      |
+    6 |   - if: [a]
+      |     ^^
+      |
+      = help: to run the step always, leave `if` out or write `if: always()`
+
+    error[bad-value]: expected an expression, found an empty text
+     --> ovenbird.yml:8:9
+      |
+    8 |   - if: ''
+      |         ^^
+      |
+      = help: leave `if` out to run the step whenever the ones before succeeded
+    ");
+}
+
+#[test]
+fn a_sensitive_variable_stays_apart() {
+    assert_snapshot!(check_with("variables: { token: { env: TOKEN, sensitive: true } }\nenv: { T: \"${{ vars.token }}\" }\nsteps:\n  - name: With ${{ vars.token }}\n    run: |\n      login ${{ vars.TOKEN }}\n      login ${{ format('x{0}', vars.token) }}\n      login ${{ toJSON(vars) }} ${{ env.T }}\n  - if: vars.token != ''\n    local: login ${{ vars.token }}\n  - local: login ${{ vars.token }}\n    env: { T: \"${{ vars.token }}\" }\n"), @r"
+    error[sensitive]: the sensitive variable `token` would be shown here
+     --> ovenbird.yml:4:20
+      |
+    4 |   - name: With ${{ vars.token }}
+      |                    ^^^^^^^^^^
+      |
+      = help: a sensitive variable can be used in `env` values, `run`, `args` and `local` only
+
+    error[sensitive]: the sensitive variable `token` can't be part of a larger expression
+     --> ovenbird.yml:7:32
+      |
+    7 |       login ${{ format('x{0}', vars.token) }}
+      |                                ^^^^^^^^^^
+      |
+      = help: write `${{ }}` around the variable alone: its value is put in where it is used, and never computed with
+
+    error[sensitive]: `vars` holds a sensitive value, so it can be used by name only
+     --> ovenbird.yml:8:24
+      |
+    8 |       login ${{ toJSON(vars) }} ${{ env.T }}
+      |                        ^^^^
+      |
+      = help: write `vars.NAME`
+
+    error[sensitive]: `env.T` holds a sensitive value
+     --> ovenbird.yml:8:37
+      |
+    8 |       login ${{ toJSON(vars) }} ${{ env.T }}
+      |                                     ^^^^^
+      |
+      = help: a script reads it as `$T` when it runs; elsewhere it would be shown
+
+    error[sensitive]: the sensitive variable `token` would be shown here
+     --> ovenbird.yml:9:9
+      |
+    9 |   - if: vars.token != ''
+      |         ^^^^^^^^^^
+      |
+      = help: a sensitive variable can be used in `env` values, `run`, `args` and `local` only
+
+    error[sensitive]: a `local` step gets the sensitive variable `token` only if its `env` lists it
+      --> ovenbird.yml:10:22
+       |
+    10 |     local: login ${{ vars.token }}
+       |                      ^^^^^^^^^^
+       |
+       = help: give it to a step by `env:`, as in `TOKEN: ${{ vars.token }}`
+    ");
+}
+
+#[test]
+fn a_matrix_follows_githubs_rules() {
+    assert_snapshot!(check_with("strategy:\n  matrix:\n    suite: bookworm\n    arch: []\n"), @r"
+    error[bad-value]: expected a list of values, found a text
+     --> ovenbird.yml:3:12
+      |
+    3 |     suite: bookworm
+      |            ^^^^^^^^
+      |
+      = help: write `suite: [bookworm]`
+    ");
+    assert_snapshot!(check_with("strategy:\n  matrix:\n    suite: [a]\n    exclude: [{ siute: a }]\n"), @r"
+    error[matrix]: `exclude` names `siute`, which is no key of the matrix
+     --> ovenbird.yml:4:17
+      |
+    4 |     exclude: [{ siute: a }]
+      |                 ^^^^^
+    ");
+    assert_snapshot!(check_with("strategy:\n  matrix:\n    suite: [a]\n    exclude: [{ suite: a }]\n"), @r"
+    error[matrix]: `exclude` leaves no cell of the matrix
+     --> ovenbird.yml:4:5
+      |
+    4 |     exclude: [{ suite: a }]
+      |     ^^^^^^^
+      |
+      = help: so there would be no job at all
+    ");
+    assert_snapshot!(check_with("strategy:\n  matrix: ${{ fromJSON(vars.m) }}\n"), @r"
+    error[not-yet]: this version of Ovenbird does not have expressions in a matrix yet
+     --> ovenbird.yml:2:11
+      |
+    2 |   matrix: ${{ fromJSON(vars.m) }}
+      |           ^^^^^^^^^^^^^^^^^^^^^^^
+    ");
+    assert_snapshot!(check_with("strategy: { from: .gitlab-ci.yml, matrix: { suite: [\"${{ vars.s }}\"] } }\n"), @r#"
+    error[not-yet]: this version of Ovenbird does not have `from` yet
+     --> ovenbird.yml:1:13
+      |
+    1 | strategy: { from: .gitlab-ci.yml, matrix: { suite: ["${{ vars.s }}"] } }
+      |             ^^^^
+
+    error[not-yet]: this version of Ovenbird does not have expressions in a matrix yet
+     --> ovenbird.yml:1:53
+      |
+    1 | strategy: { from: .gitlab-ci.yml, matrix: { suite: ["${{ vars.s }}"] } }
+      |                                                     ^^^^^^^^^^^^^^^
+    "#);
+    let values = (0..257).map(|value| value.to_string()).collect::<Vec<_>>().join(",");
+    assert!(
+        check_with(&format!("strategy: {{ matrix: {{ a: [{values}] }} }}\n"))
+            .contains("makes 257 jobs, and 256 is the most")
+    );
+}
+
+#[test]
+fn every_cell_knows_its_platform() {
+    let two = "platforms:\n  one: &q { builder: qemu, source: { debian: bookworm } }\n  two: *q\n";
+    assert_snapshot!(check_with(&format!("strategy: {{ matrix: {{ suite: [a] }} }}\n{two}")), @r"
+    error[matrix]: with more than one platform, every cell of the matrix must name one
+     --> ovenbird.yml:1:13
+      |
+    1 | strategy: { matrix: { suite: [a] } }
+      |             ^^^^^^
+      |
+      = help: add `platform: [one, two]` to the matrix
+    ");
+    assert_snapshot!(check_with(&format!("strategy: {{ matrix: {{ platform: [one, tow] }} }}\n{two}")), @r"
+    error[unknown-name]: there is no platform `tow`
+     --> ovenbird.yml:1:39
+      |
+    1 | strategy: { matrix: { platform: [one, tow] } }
+      |                                       ^^^
+      |
+      = help: did you mean `two`?
+      = help: known platforms: `one`, `two`
+    ");
+    assert_eq!(check_with(&format!("strategy: {{ matrix: {{ platform: [one, two] }} }}\n{two}")), "valid");
+}
+
+#[test]
+fn a_value_with_a_tag_or_a_number_as_a_key_is_refused() {
+    assert_snapshot!(check_with("env: { A: !x y, 1: z }\n"), @r"
+    error[wrong-type]: expected a value without tags and with texts as keys, found a value with a YAML tag
+     --> ovenbird.yml:1:14
+      |
+    1 | env: { A: !x y, 1: z }
+      |              ^
+
+    error[wrong-type]: the key `1` is not a text
+     --> ovenbird.yml:1:17
+      |
+    1 | env: { A: !x y, 1: z }
+      |                 ^
+      |
+      = help: put it in quotes
+    ");
+}
+
+#[test]
+fn an_error_in_one_part_does_not_make_up_errors_in_others() {
+    assert_snapshot!(check_with("variables: [a]\nstrategy: { matrix: { suite: [a], arch: [] } }\nsteps:\n  - run: echo ${{ vars.x }} ${{ matrix.suite }} ${{ matrix.arch }}\n"), @r"
+    error[wrong-type]: expected `variables`, a mapping, found a list
+     --> ovenbird.yml:1:1
+      |
+    1 | variables: [a]
+      | ^^^^^^^^^
+
+    error[matrix]: the matrix has no value for `arch`
+     --> ovenbird.yml:2:35
+      |
+    2 | strategy: { matrix: { suite: [a], arch: [] } }
+      |                                   ^^^^
+    ");
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_never_panics_the_loader(text in "\\PC{0,60}", position in 0..EVERYTHING.len()) {
+        let _ = check(&text);
+        // A whole definition with something foreign in it gets further than foreign text alone.
+        if let (Some(before), Some(after)) = (EVERYTHING.get(..position), EVERYTHING.get(position..)) {
+            let _ = check(&format!("{before}{text}{after}"));
+        }
+    }
+}

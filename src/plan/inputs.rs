@@ -1,0 +1,147 @@
+//! The values of variables: `default`, then `env`, then `--var-file`, then `--var`; the last one wins.
+
+use std::collections::BTreeMap;
+
+use crate::definition::{Definition, Variable};
+use crate::diagnostic::Diagnostic;
+use crate::expression::Value;
+use crate::secret::Secrets;
+use crate::source::Place;
+
+/// What is given to a definition's variables from outside. `cli` gathers it.
+#[derive(Clone, Default)]
+pub struct Given {
+    /// The environment, of which only [`Definition::environment_names`] are looked at. An empty value counts as not
+    /// set: that is how CI systems hand over a secret that does not exist.
+    pub environment: BTreeMap<String, String>,
+    /// Each `--var-file`: its name and its decoded content, in the order of the command line.
+    pub files: Vec<(String, serde_yaml::Value)>,
+    /// Each `--var`: name and value, in the order of the command line.
+    pub flags: Vec<(String, String)>,
+}
+
+/// What planning reads: values of variables. A sensitive variable is known by name; its value is in [`Secrets`] alone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inputs {
+    /// Variables that are not sensitive; null: optional, and nothing was given.
+    pub variables: BTreeMap<String, Value>,
+}
+
+/// Where a value comes from.
+enum Origin<'a> {
+    Environment(&'a str),
+    File(&'a str),
+    Flag,
+}
+
+/// The values of a definition's variables.
+///
+/// # Errors
+/// Required ones that are missing, values of another type than the default's, unknown names. Those about a flag or a
+/// file of variables have no place in the definition.
+pub fn resolve_variables(definition: &Definition, given: &Given) -> Result<(Inputs, Secrets), Vec<Diagnostic>> {
+    let mut diagnostics = unknown_names(definition, given);
+    let (mut inputs, mut secrets) = (Inputs::default(), Secrets::default());
+    for variable in &definition.variables {
+        match value(variable, given) {
+            Ok(value) if variable.sensitive => secrets.insert(&variable.name, value.to_string()),
+            Ok(value) => drop(inputs.variables.insert(variable.name.clone(), value)),
+            Err(diagnostic) => diagnostics.push(diagnostic),
+        }
+    }
+    if diagnostics.is_empty() { Ok((inputs, secrets)) } else { Err(diagnostics) }
+}
+
+fn unknown_names(definition: &Definition, given: &Given) -> Vec<Diagnostic> {
+    let names: Vec<&str> = definition.variables.iter().map(|variable| variable.name.as_str()).collect();
+    let unknown = |origin: String, name: &str| {
+        let diagnostic = Diagnostic::error("unknown-variable", format!("{origin}: there is no variable `{name}`"));
+        if names.is_empty() {
+            return diagnostic.help("the definition has no variables");
+        }
+        diagnostic.nearest(name, "variables of the definition", names.iter().copied())
+    };
+    let mut diagnostics = Vec::new();
+    for (file, content) in &given.files {
+        let Some(mapping) = content.as_mapping() else {
+            let message = format!("the file of variables `{file}` is not a mapping of names to values");
+            diagnostics.push(Diagnostic::error("variables-file", message));
+            continue;
+        };
+        let keys = mapping.keys().filter_map(serde_yaml::Value::as_str);
+        diagnostics.extend(keys.filter(|key| !names.contains(key)).map(|key| unknown(format!("`{file}`"), key)));
+    }
+    let flags = given.flags.iter().filter(|(name, _)| !names.contains(&name.as_str()));
+    diagnostics.extend(flags.map(|(name, _)| unknown("`--var`".to_owned(), name)));
+    diagnostics
+}
+
+fn value(variable: &Variable, given: &Given) -> Result<Value, Diagnostic> {
+    if let Some((_, text)) = given.flags.iter().rev().find(|(name, _)| *name == variable.name) {
+        return typed(variable, Value::from(text.as_str()), &Origin::Flag);
+    }
+    for (file, content) in given.files.iter().rev() {
+        if let Some(value) = content.get(variable.name.as_str()).filter(|value| !value.is_null()) {
+            let json = serde_json::to_value(value).unwrap_or_default();
+            return typed(variable, Value::from(json), &Origin::File(file));
+        }
+    }
+    if let Some(name) = &variable.env
+        && let Some(text) = given.environment.get(name).filter(|text| !text.is_empty())
+    {
+        return typed(variable, Value::from(text.as_str()), &Origin::Environment(name));
+    }
+    match &variable.default {
+        Some(default) => Ok(default.clone()),
+        None if variable.required => Err(missing(variable)),
+        None => Ok(Value::Null),
+    }
+}
+
+/// The value as the type that the default has; without a default, as it is. The value is never part of a message: the
+/// variable may be sensitive, or hold what a person took for something else.
+fn typed(variable: &Variable, value: Value, origin: &Origin<'_>) -> Result<Value, Diagnostic> {
+    if !value.is_primitive() {
+        return Err(mismatch(variable, "a text, a number or a boolean", origin));
+    }
+    match &variable.default {
+        Some(Value::Number(_)) => match &value {
+            Value::String(text) if text.trim().is_empty() => Err(mismatch(variable, "a number", origin)),
+            Value::Number(_) | Value::String(_) if !value.to_number().is_nan() => Ok(Value::Number(value.to_number())),
+            _ => Err(mismatch(variable, "a number", origin)),
+        },
+        Some(Value::Bool(_)) => match value.to_string().as_str() {
+            "true" => Ok(Value::Bool(true)),
+            "false" => Ok(Value::Bool(false)),
+            _ => Err(mismatch(variable, "`true` or `false`", origin)),
+        },
+        Some(Value::String(_)) => Ok(Value::String(value.to_string())),
+        _ => Ok(value),
+    }
+}
+
+fn mismatch(variable: &Variable, expected: &str, origin: &Origin<'_>) -> Diagnostic {
+    let name = &variable.name;
+    let from = match origin {
+        Origin::Environment(env) => format!("the environment variable `{env}`"),
+        Origin::File(file) => format!("`{file}`"),
+        Origin::Flag => format!("`--var {name}=…`"),
+    };
+    let diagnostic = Diagnostic::error("variable-type", format!("{from} gives `{name}` no {expected}"))
+        .help(format!("the default of `{name}` says of which type it is"));
+    match origin {
+        Origin::Environment(_) => diagnostic.at(Place::Key(variable.route.clone())),
+        Origin::File(_) | Origin::Flag => diagnostic,
+    }
+}
+
+fn missing(variable: &Variable) -> Diagnostic {
+    let name = &variable.name;
+    let place = Place::Key(variable.route.clone());
+    let diagnostic =
+        Diagnostic::error("missing-variable", format!("the required variable `{name}` has no value")).at(place);
+    match &variable.env {
+        Some(env) => diagnostic.help(format!("set the environment variable `{env}`, or give `--var {name}=…`")),
+        None => diagnostic.help(format!("give it as `--var {name}=…` or in a `--var-file`")),
+    }
+}

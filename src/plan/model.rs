@@ -1,0 +1,73 @@
+//! The plan as data.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+
+use super::job::Job;
+use crate::diagnostic::Diagnostic;
+use crate::event::JobId;
+use crate::source::Place;
+
+/// Everything that will be built. Never serialized itself: [`PlanV1`](super::PlanV1) is its wire form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The definition's name.
+    pub name: String,
+    /// In the order of the matrix.
+    pub jobs: Vec<Job>,
+    /// The name in the definition of each job's platform.
+    pub platforms: BTreeMap<JobId, String>,
+    /// Whether a failed job cancels the others; true unless the definition says otherwise, as in Actions.
+    pub fail_fast: bool,
+    /// None: as many as there are.
+    pub max_parallel: Option<u32>,
+    /// Files that must be there for the jobs to run. Those that several jobs use are listed once.
+    pub files: Vec<NeededFile>,
+}
+
+/// A file of this machine that a job needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeededFile {
+    /// The first job that needs it.
+    pub job: JobId,
+    /// Index of the step that needs it; none: the platform does.
+    pub step: Option<usize>,
+    pub kind: FileKind,
+    /// Absolute.
+    pub path: Utf8PathBuf,
+    /// As the definition has it.
+    pub written: String,
+    pub place: Place,
+}
+
+/// What a file is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A file to run: not a folder.
+    Script,
+    /// A file or a folder.
+    Upload,
+    /// A disk image.
+    Image,
+    /// A list of checksums.
+    Checksums,
+}
+
+/// The diagnostic for a file that is not there. `siblings` are the names in its folder, for a suggestion.
+#[must_use]
+pub fn missing_file(file: &NeededFile, siblings: &[String]) -> Diagnostic {
+    let what = match file.kind {
+        FileKind::Script => "the script",
+        FileKind::Upload => "the file or folder",
+        FileKind::Image => "the disk image",
+        FileKind::Checksums => "the list of checksums",
+    };
+    let message = format!("{what} `{}` is not there", file.written);
+    let diagnostic = Diagnostic::error("missing-file", message).at(file.place.clone());
+    let name = file.path.file_name().unwrap_or_default();
+    match crate::diagnostic::nearest(name, siblings.iter().map(String::as_str)) {
+        Some(near) => diagnostic.help(format!("there is `{near}` in the same folder")),
+        None => diagnostic.help(format!("it was looked for at `{}`", file.path)),
+    }
+}

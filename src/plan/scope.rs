@@ -1,0 +1,227 @@
+//! What expressions see while one job is planned, and the evaluation of fields in it.
+
+use std::collections::BTreeSet;
+
+use super::job::{EnvVar, Part, Text};
+use crate::definition::{self, Definition, Field, List, Setting, TextField};
+use crate::diagnostic::Diagnostic;
+use crate::event::JobId;
+use crate::expression::{self, Environment, EvalError, Expr, Object, Template, Value, template};
+use crate::source::{Place, Route, Source};
+
+/// The contexts of one job, or of one of its steps. A name that is not set is not known there.
+#[derive(Clone, Default)]
+pub(super) struct Scope {
+    pub(super) vars: Object,
+    pub(super) matrix: Option<Object>,
+    pub(super) platform: Option<Object>,
+    pub(super) env: Option<Object>,
+}
+
+impl Scope {
+    /// The same, with more environment variables.
+    pub(super) fn with_env(&self, env: &[EnvVar]) -> Self {
+        let mut object = self.env.clone().unwrap_or_default();
+        for var in env {
+            // A value with a secret in it can't be read by an expression: `validate` refuses it, and this keeps it so.
+            let value = match var.value.secrets().next() {
+                Some(_) => Value::Null,
+                None => Value::String(var.value.to_string()),
+            };
+            object.insert(&var.name, value);
+        }
+        Self { env: Some(object), ..self.clone() }
+    }
+}
+
+impl Environment for Scope {
+    fn context(&self, name: &str) -> Option<Value> {
+        match name.to_lowercase().as_str() {
+            "vars" => Some(Value::Object(self.vars.clone())),
+            "matrix" => self.matrix.clone().map(Value::Object),
+            "platform" => self.platform.clone().map(Value::Object),
+            "env" => self.env.clone().map(Value::Object),
+            _ => None,
+        }
+    }
+
+    fn call(&self, _name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
+        // How the steps before ended is known when they have.
+        None
+    }
+}
+
+/// Evaluates fields of one job, and collects what goes wrong.
+pub(super) struct Resolver<'a> {
+    pub(super) definition: &'a Definition,
+    pub(super) source: &'a Source,
+    /// Named in errors, since the same text may be right in another job.
+    pub(super) job: Option<JobId>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    /// Names of the sensitive variables that were met.
+    pub(super) secrets: BTreeSet<String>,
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn new(definition: &'a Definition, source: &'a Source, job: Option<JobId>) -> Self {
+        Self { definition, source, job, diagnostics: Vec::new(), secrets: BTreeSet::new() }
+    }
+
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(match &self.job {
+            Some(job) => diagnostic.help(format!("in the job `{job}`")),
+            None => diagnostic,
+        });
+    }
+
+    pub(super) fn eval_error(&mut self, error: &EvalError, route: &Route, offset: usize) {
+        let place = Place::Inside(route.clone(), error.span.start + offset..error.span.end + offset);
+        self.push(Diagnostic::error("expression", error.message.clone()).at(place));
+    }
+
+    /// A field's value.
+    pub(super) fn field<T: Clone>(&mut self, field: &Field<T>, scope: &Scope) -> Option<T> {
+        match &field.setting {
+            Setting::Known(value) => Some(value.clone()),
+            Setting::Template { template, read } => {
+                let value = self.template(template, &field.route, scope)?;
+                match read(&value) {
+                    Ok(value) => Some(value),
+                    Err(problem) => {
+                        self.push(definition::bad_value(problem, &field.route));
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    /// A field that may be absent. One whose expression gives null counts as absent, so that a key that only some cells
+    /// of the matrix have can be used as it is.
+    pub(super) fn optional<T: Clone>(&mut self, field: Option<&Field<T>>, scope: &Scope) -> Option<T> {
+        let field = field?;
+        if let Setting::Template { template, .. } = &field.setting
+            && template.whole().is_some()
+            && self.template(template, &field.route, scope)? == Value::Null
+        {
+            return None;
+        }
+        self.field(field, scope)
+    }
+
+    pub(super) fn list(&mut self, list: Option<&List>, scope: &Scope) -> Vec<String> {
+        match list {
+            None => Vec::new(),
+            Some(List::Whole(field)) => self.optional(Some(field), scope).unwrap_or_default(),
+            Some(List::Items(items)) => items.iter().filter_map(|item| self.field(item, scope)).collect(),
+        }
+    }
+
+    /// A template's value: the expression's own where it is nothing but one, else a text.
+    fn template(&mut self, template: &Template, route: &Route, scope: &Scope) -> Option<Value> {
+        if let Some(expr) = template.whole() {
+            return self.evaluate(expr, route, scope);
+        }
+        let mut text = String::new();
+        for part in &template.parts {
+            match part {
+                template::Part::Literal(literal) => text.push_str(literal),
+                template::Part::Expression { expr, .. } => text.push_str(&self.evaluate_text(expr, route, scope)?),
+            }
+        }
+        Some(Value::String(text))
+    }
+
+    fn evaluate(&mut self, expr: &Expr, route: &Route, scope: &Scope) -> Option<Value> {
+        expression::evaluate(expr, scope).map_err(|error| self.eval_error(&error, route, 0)).ok()
+    }
+
+    /// An expression's value as a part of a text.
+    fn evaluate_text(&mut self, expr: &Expr, route: &Route, scope: &Scope) -> Option<String> {
+        let value = self.evaluate(expr, route, scope)?;
+        if value.is_primitive() {
+            return Some(value.to_string());
+        }
+        let kind = if matches!(value, Value::Array(_)) { "a list" } else { "a mapping" };
+        let diagnostic = Diagnostic::error("expression", format!("{kind} can't be put into a text"));
+        let place = Place::Inside(route.clone(), expr.span());
+        self.push(diagnostic.at(place).help("use `join` or `toJSON`"));
+        None
+    }
+
+    /// A text with its secrets named.
+    pub(super) fn text(&mut self, field: &TextField, scope: &Scope) -> Option<Text> {
+        self.pieces(field, scope).map(|pieces| Text(join(pieces.into_iter().map(|(part, _)| part))))
+    }
+
+    /// A script, and the line of the definition that each of its lines comes from.
+    pub(super) fn script(&mut self, field: &TextField, scope: &Scope) -> Option<(Text, Vec<u32>)> {
+        let pieces = self.pieces(field, scope)?;
+        let numbers = self.source.lines_of(&field.route);
+        let number = |line: usize| numbers.get(line).or(numbers.last()).copied().unwrap_or(1);
+        // `line` counts in the definition's text, which a value of several lines leaves where it is.
+        let (mut line, mut lines) = (0, vec![number(0)]);
+        for (part, in_definition) in &pieces {
+            let Part::Literal(text) = part else { continue };
+            match in_definition {
+                Some(newlines) => {
+                    lines.extend(std::iter::repeat_n(number(line), text.matches('\n').count()));
+                    line += newlines;
+                }
+                None => {
+                    for _ in text.matches('\n') {
+                        line += 1;
+                        lines.push(number(line));
+                    }
+                }
+            }
+        }
+        let text = Text(join(pieces.into_iter().map(|(part, _)| part)));
+        if matches!(text.0.last(), Some(Part::Literal(last)) if last.ends_with('\n')) {
+            lines.pop();
+        }
+        Some((text, lines))
+    }
+
+    /// The parts of a text; for one that an expression gave, how many line breaks that expression itself has.
+    fn pieces(&mut self, field: &TextField, scope: &Scope) -> Option<Vec<(Part, Option<usize>)>> {
+        let written = self.source.text_of(&field.route).unwrap_or_default();
+        let mut pieces = Vec::new();
+        for part in &field.template.parts {
+            match part {
+                template::Part::Literal(literal) => pieces.push((Part::Literal(literal.clone()), None)),
+                template::Part::Expression { expr, span } => {
+                    let newlines = written.get(span.clone()).unwrap_or_default().matches('\n').count();
+                    let part = match definition::sensitive_alone(expr, self.definition) {
+                        Some(name) => {
+                            self.secrets.insert(name.to_owned());
+                            Part::Secret(name.to_owned())
+                        }
+                        None => Part::Literal(self.evaluate_text(expr, &field.route, scope)?),
+                    };
+                    pieces.push((part, Some(newlines)));
+                }
+            }
+        }
+        Some(pieces)
+    }
+
+    pub(super) fn env(&mut self, env: &[definition::EnvVar], scope: &Scope) -> Vec<EnvVar> {
+        let resolve =
+            |var: &definition::EnvVar| Some(EnvVar { name: var.name.clone(), value: self.text(&var.value, scope)? });
+        env.iter().filter_map(resolve).collect()
+    }
+}
+
+/// Parts with neighbouring literals joined and empty ones left out.
+fn join(parts: impl Iterator<Item = Part>) -> Vec<Part> {
+    let mut joined: Vec<Part> = Vec::new();
+    for part in parts {
+        match (joined.last_mut(), part) {
+            (_, Part::Literal(text)) if text.is_empty() => {}
+            (Some(Part::Literal(before)), Part::Literal(text)) => before.push_str(&text),
+            (_, part) => joined.push(part),
+        }
+    }
+    joined
+}

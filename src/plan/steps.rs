@@ -1,0 +1,178 @@
+//! Steps of one job, resolved.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::job::{Action, Condition, Download, Local, Reboot, Retry, Run, Script, Shell, Step, Upload};
+use super::model::{FileKind, NeededFile};
+use super::scope::{Resolver, Scope};
+use crate::definition::{self, Field};
+use crate::event::JobId;
+use crate::expression::Expr;
+use crate::source::Place;
+
+/// Without KVM, on a busy machine, a reboot takes minutes.
+const DEFAULT_REBOOT_TIMEOUT: u64 = 10 * 60;
+const LONGEST_DEFAULT_NAME: usize = 60;
+
+/// The steps of one job, and the files that they use.
+pub(super) fn steps(
+    resolver: &mut Resolver<'_>,
+    scope: &Scope,
+    root: &Utf8Path,
+    job: &JobId,
+) -> (Vec<Step>, Vec<NeededFile>) {
+    let definition = resolver.definition;
+    let (mut steps, mut files) = (Vec::new(), Vec::new());
+    for (index, step) in definition.steps.iter().enumerate() {
+        if let Some(step) = resolve(resolver, step, index, scope, &mut files) {
+            steps.push(step);
+        }
+    }
+    let files = files.into_iter().map(|(step, kind, written, place): (usize, FileKind, String, Place)| NeededFile {
+        job: job.clone(),
+        step: Some(step),
+        kind,
+        path: root.join(&written),
+        written,
+        place,
+    });
+    (steps, files.collect())
+}
+
+fn resolve(
+    resolver: &mut Resolver<'_>,
+    step: &definition::Step,
+    index: usize,
+    job_scope: &Scope,
+    files: &mut Vec<(usize, FileKind, String, Place)>,
+) -> Option<Step> {
+    let env = resolver.env(&step.env, job_scope);
+    let scope = &job_scope.with_env(&env);
+    let condition = condition(resolver, step.condition.as_ref(), scope);
+    let timeout = resolver.optional(step.timeout.as_ref(), scope);
+    let retry = Retry {
+        attempts: resolver.optional(step.attempts.as_ref(), scope).unwrap_or(1),
+        delay: resolver.optional(step.delay.as_ref(), scope).unwrap_or(0),
+    };
+    let continue_on_error = resolver.optional(step.continue_on_error.as_ref(), scope).unwrap_or(false);
+    let name = resolver.optional(step.name.as_ref(), scope);
+    let action = action(resolver, step, scope, timeout)?;
+    // What a step that never runs would use need not be there.
+    if condition != Some(Condition::Never) {
+        needed_file(step, &action, index, files);
+    }
+    Some(Step {
+        index,
+        id: step.id.clone(),
+        name: name.unwrap_or_else(|| default_name(&action)),
+        line: resolver.source.line(&Place::Key(step.route.clone())),
+        condition: condition?,
+        env,
+        timeout,
+        retry,
+        continue_on_error,
+        action,
+    })
+}
+
+fn needed_file(
+    step: &definition::Step,
+    action: &Action,
+    index: usize,
+    files: &mut Vec<(usize, FileKind, String, Place)>,
+) {
+    let (kind, path, key) = match action {
+        Action::Script(script) => (FileKind::Script, &script.path, "script"),
+        Action::Upload(upload) => (FileKind::Upload, &upload.from, "upload"),
+        Action::Run(_) | Action::Download(_) | Action::Reboot(_) | Action::Local(_) => return,
+    };
+    files.push((index, kind, path.to_string(), Place::Value(step.route.key(key))));
+}
+
+/// Whether the step runs, as far as planning can tell.
+fn condition(
+    resolver: &mut Resolver<'_>,
+    condition: Option<&definition::Condition>,
+    scope: &Scope,
+) -> Option<Condition> {
+    let Some(condition) = condition else { return Some(Condition::Success) };
+    let asks = condition.expr.calls().iter().any(|call| definition::is_status_function(&call.name));
+    let folded = match condition.expr.clone().fold(scope) {
+        Ok(folded) => folded,
+        Err(error) => {
+            resolver.eval_error(&error, &condition.route, condition.offset);
+            return None;
+        }
+    };
+    Some(match folded.as_literal() {
+        Some(value) if !value.is_truthy() => Condition::Never,
+        // GitHub adds `success()` only where no status function is named.
+        Some(_) if !asks => Condition::Success,
+        _ if !asks => Condition::When(Expr::function("success").and(folded)),
+        _ => Condition::When(folded),
+    })
+}
+
+fn action(resolver: &mut Resolver<'_>, step: &definition::Step, scope: &Scope, timeout: Option<u64>) -> Option<Action> {
+    let definition = resolver.definition;
+    let own_shell = resolver.optional(step.shell.as_ref(), scope);
+    let own_directory = resolver.optional(step.working_directory.as_ref(), scope);
+    Some(match &step.action {
+        definition::Action::Run(text) => {
+            let (script, lines) = resolver.script(text, scope)?;
+            let shell = own_shell.or_else(|| resolver.optional(definition.shell.as_ref(), scope));
+            let working_directory = own_directory.or_else(|| default_directory(resolver, scope));
+            Action::Run(Run { script, lines, shell: shell.unwrap_or(Shell::Default), working_directory })
+        }
+        definition::Action::Script { path, args } => Action::Script(Script {
+            path: resolver.field(path, scope).map(Utf8PathBuf::from)?,
+            args: args.iter().filter_map(|text| resolver.text(text, scope)).collect(),
+            shell: own_shell.unwrap_or(Shell::Default),
+            working_directory: own_directory.or_else(|| default_directory(resolver, scope)),
+        }),
+        definition::Action::Local(text) => {
+            let (script, lines) = resolver.script(text, scope)?;
+            let shell = own_shell.unwrap_or(Shell::Default);
+            Action::Local(Local { script, lines, shell, working_directory: own_directory })
+        }
+        definition::Action::Upload { from, to, owner, mode } => {
+            let from = resolver.field(from, scope);
+            let to = resolver.field(to, scope);
+            let owner = resolver.optional(owner.as_ref(), scope);
+            let mode = resolver.optional(mode.as_ref(), scope);
+            Action::Upload(Upload { from: from?.into(), to: to?, owner, mode })
+        }
+        definition::Action::Download { from, to } => {
+            let (from, to) = (resolver.field(from, scope), resolver.field(to, scope));
+            Action::Download(Download { from: from?, to: to?.into() })
+        }
+        definition::Action::Reboot => Action::Reboot(Reboot { timeout: timeout.unwrap_or(DEFAULT_REBOOT_TIMEOUT) }),
+    })
+}
+
+fn default_directory(resolver: &mut Resolver<'_>, scope: &Scope) -> Option<String> {
+    let field: Option<&Field<String>> = resolver.definition.working_directory.as_ref();
+    resolver.optional(field, scope)
+}
+
+/// What a step without a `name` is called, as in Actions: by what it does.
+fn default_name(action: &Action) -> String {
+    let first_line = |text: &super::job::Text| {
+        let text = text.to_string();
+        text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+    };
+    let name = match action {
+        Action::Run(run) => format!("Run {}", first_line(&run.script)),
+        Action::Script(script) => format!("Run {}", script.path),
+        Action::Upload(upload) => format!("Upload {} to {}", upload.from, upload.to),
+        Action::Download(download) => format!("Download {}", download.from),
+        Action::Reboot(_) => "Reboot".to_owned(),
+        Action::Local(local) => format!("Run locally {}", first_line(&local.script)),
+    };
+    if name.chars().count() <= LONGEST_DEFAULT_NAME {
+        return name;
+    }
+    let mut short: String = name.chars().take(LONGEST_DEFAULT_NAME - 1).collect();
+    short.push('…');
+    short
+}

@@ -1,0 +1,494 @@
+//! Definitions and the jobs that become of them.
+
+use std::fmt::Write as _;
+
+use camino::Utf8Path;
+use insta::assert_snapshot;
+
+use super::job::{Action, Condition, Job, Platform, Step};
+use super::{Given, Plan, resolve_variables, select};
+use crate::definition;
+use crate::diagnostic;
+
+/// A plan, or all that is wrong.
+fn plan_with(text: &str, given: &Given) -> Result<Plan, String> {
+    let (definition, source) = definition::load("images/ovenbird.yml", text).map_err(|report| report.render(false))?;
+    let render = |diagnostics: Vec<diagnostic::Diagnostic>| diagnostic::render(&diagnostics, &source, false);
+    let (inputs, _) = resolve_variables(&definition, given).map_err(render)?;
+    super::plan(&source, &definition, &inputs, Utf8Path::new("/repo/images")).map_err(render)
+}
+
+fn plan(text: &str) -> Result<Plan, String> {
+    plan_with(text, &Given::default())
+}
+
+const HEAD: &str = "name: web\nplatforms: { qemu: { builder: qemu, source: { debian: bookworm } } }\n";
+
+/// The steps of the first job, or all that is wrong.
+fn steps(text: &str) -> String {
+    match plan(&format!("{HEAD}{text}")) {
+        Ok(plan) => plan.jobs.first().map(show_steps).unwrap_or_default(),
+        Err(errors) => errors,
+    }
+}
+
+fn show_steps(job: &Job) -> String {
+    job.steps.iter().map(show_step).collect()
+}
+
+fn show_step(step: &Step) -> String {
+    let mut text = format!("{} (line {}): {}", step.index, step.line, step.name);
+    match &step.condition {
+        Condition::Success => {}
+        Condition::Never => text.push_str(", never"),
+        Condition::When(expr) => {
+            let _ = write!(text, ", if {expr}");
+        }
+    }
+    if let Action::Run(run) = &step.action {
+        let _ = write!(text, "\n   {:?} lines {:?} shell {:?}", run.script.to_string(), run.lines, run.shell);
+    }
+    text.push('\n');
+    text
+}
+
+/// Errors of a definition, given variables.
+fn errors(text: &str, given: &Given) -> String {
+    plan_with(&format!("{HEAD}{text}"), given).map(|_| "planned".to_owned()).unwrap_or_else(|errors| errors)
+}
+
+#[test]
+fn a_job_is_fully_resolved() {
+    let plan = plan(
+        "name: web\nvariables: { port: 8080, token: { env: TOKEN, sensitive: true } }\nstrategy: { matrix: { suite: [bookworm], cpus: [4] } }\nplatforms:\n  qemu:\n    builder: qemu\n    source: { debian: \"${{ matrix.suite }}\", packages: [nginx] }\n    cpus: ${{ matrix.cpus }}\n    disk-size: 4GiB\nenv: { PORT: \"${{ vars.port }}\", TOKEN: \"${{ vars.token }}\" }\nsteps:\n  - run: |\n      login ${{ vars.token }}\n      serve ${{ env.PORT }} ${{ platform.arch }}\n",
+    );
+    let json = plan.and_then(|plan| super::json(&plan, &plan.jobs).map_err(|error| error.to_string()));
+    assert_snapshot!(json.unwrap_or_else(|errors| errors), @r#"
+    {
+      "version": 1,
+      "name": "web",
+      "fail-fast": true,
+      "max-parallel": null,
+      "jobs": [
+        {
+          "version": 1,
+          "id": "bookworm-4",
+          "name": "web",
+          "definition": "ovenbird.yml",
+          "definition-digest": "d3b24126c0b030d6a72ad2d62031c54324b14e3a2847ff94fa0679de19650243",
+          "root": "/repo/images",
+          "matrix": {
+            "suite": "bookworm",
+            "cpus": 4
+          },
+          "platform": {
+            "builder": "qemu",
+            "source": {
+              "debian": {
+                "suite": "bookworm",
+                "packages": [
+                  "nginx"
+                ],
+                "kernel": "generic",
+                "cloud-init": true,
+                "mirror": null,
+                "apt-sources": null
+              }
+            },
+            "arch": "amd64",
+            "disk-size": 4294967296,
+            "memory": 1073741824,
+            "cpus": 4,
+            "firmware": "bios",
+            "accelerator": "auto",
+            "connect": {
+              "user": "root",
+              "timeout": 600
+            }
+          },
+          "env": [
+            {
+              "name": "PORT",
+              "value": [
+                {
+                  "literal": "8080"
+                }
+              ]
+            },
+            {
+              "name": "TOKEN",
+              "value": [
+                {
+                  "secret": "token"
+                }
+              ]
+            }
+          ],
+          "steps": [
+            {
+              "index": 0,
+              "id": null,
+              "name": "Run login ***",
+              "line": 12,
+              "condition": "success",
+              "env": [],
+              "timeout": null,
+              "retry": {
+                "attempts": 1,
+                "delay": 0
+              },
+              "continue-on-error": false,
+              "action": {
+                "run": {
+                  "script": [
+                    {
+                      "literal": "login "
+                    },
+                    {
+                      "secret": "token"
+                    },
+                    {
+                      "literal": "\nserve 8080 amd64\n"
+                    }
+                  ],
+                  "lines": [
+                    13,
+                    14
+                  ],
+                  "shell": "default",
+                  "working-directory": null
+                }
+              }
+            }
+          ],
+          "outputs": [
+            {
+              "format": "qcow2",
+              "compress": null
+            }
+          ],
+          "secrets": [
+            "token"
+          ]
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn without_a_matrix_every_platform_is_built_once() {
+    let text = "name: web\nplatforms:\n  one: &q { builder: qemu, source: { debian: bookworm } }\n  two: { <<: *q, firmware: uefi, memory: 512MiB }\noutputs: [qcow2, { format: raw, compress: zstd }]\nsteps: [{ run: a, if: platform.firmware == 'uefi' }]\n";
+    let table = plan(text).map(|plan| super::table(&plan, &plan.jobs));
+    assert_snapshot!(table.unwrap_or_else(|errors| errors), @r"
+    JOB  PLATFORM  SOURCE           ARCH   FIRMWARE  MACHINE        OUTPUTS        STEPS
+    one  one       debian bookworm  amd64  bios      2 CPU, 1GiB    qcow2 raw.zst  1 (1 skipped)
+    two  two       debian bookworm  amd64  uefi      2 CPU, 512MiB  qcow2 raw.zst  1
+
+    2 jobs, all at once; a failed one stops the others.
+    ");
+}
+
+#[test]
+fn each_cell_of_a_matrix_is_a_job_for_its_platform() {
+    let text = "name: web\nstrategy:\n  max-parallel: 2\n  fail-fast: false\n  matrix:\n    platform: [one, two]\n    suite: [bookworm, trixie]\n    exclude: [{ platform: two, suite: trixie }]\nplatforms:\n  one: { builder: qemu, source: { debian: \"${{ matrix.suite }}\" } }\n  two: { builder: qemu, source: { image: base.qcow2 } }\n";
+    let table = plan(text).map(|plan| super::table(&plan, &plan.jobs));
+    assert_snapshot!(table.unwrap_or_else(|errors| errors), @r"
+    JOB           PLATFORM  SOURCE           ARCH   FIRMWARE  MACHINE      OUTPUTS  STEPS
+    one-bookworm  one       debian bookworm  amd64  bios      2 CPU, 1GiB  qcow2    0
+    one-trixie    one       debian trixie    amd64  bios      2 CPU, 1GiB  qcow2    0
+    two-bookworm  two       base.qcow2       amd64  bios      2 CPU, 1GiB  qcow2    0
+
+    3 jobs, at most 2 at once; a failed one leaves the others running.
+    ");
+}
+
+#[test]
+fn an_if_is_decided_as_far_as_planning_can() {
+    assert_snapshot!(steps("variables: { on: true }\nsteps:\n  - { run: a, if: vars.on }\n  - { run: b, if: \"!vars.on\" }\n  - { run: c, if: always() }\n  - { run: d, if: \"${{ failure() && vars.on }}\" }\n  - { run: e, if: false }\n  - { run: f, if: \"false && failure()\" }\n  - { run: g, if: env.X == 'y', env: { X: y } }\n  - { run: h, if: true }\n"), @r#"
+    0 (line 5): Run a
+       "a" lines [5] shell Default
+    1 (line 6): Run b, never
+       "b" lines [6] shell Default
+    2 (line 7): Run c, if always()
+       "c" lines [7] shell Default
+    3 (line 8): Run d, if failure() && true
+       "d" lines [8] shell Default
+    4 (line 9): Run e, never
+       "e" lines [9] shell Default
+    5 (line 10): Run f, never
+       "f" lines [10] shell Default
+    6 (line 11): Run g
+       "g" lines [11] shell Default
+    7 (line 12): Run h
+       "h" lines [12] shell Default
+    "#);
+}
+
+#[test]
+fn each_line_of_a_script_knows_its_line_of_the_definition() {
+    assert_snapshot!(steps("variables: { two: \"x\\ny\" }\nsteps:\n  - run: |\n      one\n\n      two ${{ vars.two }} ${{\n        'z' }}\n      three\n  - run: one\n  - run: >\n      folded\n      into one\n\n      second\n  - run: \"${{ vars.two }}\"\n"), @r#"
+    0 (line 5): Run one
+       "one\n\ntwo x\ny z\nthree\n" lines [6, 7, 8, 8, 10] shell Default
+    1 (line 11): Run one
+       "one" lines [11] shell Default
+    2 (line 12): Run folded into one
+       "folded into one\nsecond\n" lines [13, 16] shell Default
+    3 (line 17): Run x
+       "x\ny" lines [17, 17] shell Default
+    "#);
+}
+
+#[test]
+fn defaults_apply_to_what_runs_in_the_guest() {
+    assert_snapshot!(steps("defaults: { run: { shell: sh, working-directory: /srv } }\nsteps:\n  - run: a\n  - { run: b, shell: bash }\n  - { local: c }\n  - { script: d.sh }\n  - { upload: e, to: /e }\n  - reboot: {}\n  - run: a very long command line that goes on and on until nobody wants to read it as a name\n"), @r#"
+    0 (line 5): Run a
+       "a" lines [5] shell Sh
+    1 (line 6): Run b
+       "b" lines [6] shell Bash
+    2 (line 7): Run locally c
+    3 (line 8): Run d.sh
+    4 (line 9): Upload e to /e
+    5 (line 10): Reboot
+    6 (line 11): Run a very long command line that goes on and on until nobo…
+       "a very long command line that goes on and on until nobody wants to read it as a name" lines [11] shell Sh
+    "#);
+}
+
+#[test]
+fn a_setting_that_an_expression_gives_is_checked_like_one_that_is_written() {
+    let text = "name: web\nstrategy: { matrix: { memory: [1GiB, 1GB], cpus: [two], list: [[a, b]] } }\nplatforms:\n  qemu: { builder: qemu, source: { debian: bookworm }, memory: \"${{ matrix.memory }}\", cpus: \"${{ matrix.cpus }}\", disk-size: 64MiB }\nsteps:\n  - run: echo ${{ matrix.list }}\n  - upload: ${{ matrix.cpus }}/../..\n    to: /x\n";
+    assert_snapshot!(plan(text).map(|_| String::new()).unwrap_or_else(|errors| errors), @r#"
+    error[bad-value]: `GB` is no unit of size
+     --> images/ovenbird.yml:4:64
+      |
+    4 |   qemu: { builder: qemu, source: { debian: bookworm }, memory: "${{ matrix.memory }}", cpus: "${{ matrix.cpus }}", disk-size: 64MiB }
+      |                                                                ^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: did you mean `1GiB`?
+      = help: in the job `1gb-two-a-b`
+
+    error[bad-value]: expected a number of CPUs, a whole number, found `two`
+     --> images/ovenbird.yml:4:94
+      |
+    4 |   qemu: { builder: qemu, source: { debian: bookworm }, memory: "${{ matrix.memory }}", cpus: "${{ matrix.cpus }}", disk-size: 64MiB }
+      |                                                                                              ^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: in the job `1gib-two-a-b`
+
+    error[bad-value]: a Debian system does not fit on a disk of 64MiB
+     --> images/ovenbird.yml:4:127
+      |
+    4 |   qemu: { builder: qemu, source: { debian: bookworm }, memory: "${{ matrix.memory }}", cpus: "${{ matrix.cpus }}", disk-size: 64MiB }
+      |                                                                                                                               ^^^^^
+      |
+      = help: give at least 1GiB
+      = help: in the job `1gib-two-a-b`
+
+    error[expression]: a list can't be put into a text
+     --> images/ovenbird.yml:6:19
+      |
+    6 |   - run: echo ${{ matrix.list }}
+      |                   ^^^^^^^^^^^
+      |
+      = help: use `join` or `toJSON`
+      = help: in the job `1gib-two-a-b`
+
+    error[bad-value]: `two/../..` leads out of the folder of the definition
+     --> images/ovenbird.yml:7:13
+      |
+    7 |   - upload: ${{ matrix.cpus }}/../..
+      |             ^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: a definition uses files of its own repository only: others have no history there
+      = help: in the job `1gib-two-a-b`
+    "#);
+}
+
+#[test]
+fn a_key_that_only_some_cells_have_leaves_the_default_in_the_others() {
+    let text = "name: web\nstrategy: { matrix: { suite: [a, b], include: [{ suite: b, cpus: 8 }] } }\nplatforms:\n  qemu: { builder: qemu, source: { debian: \"${{ matrix.suite }}\" }, cpus: \"${{ matrix.cpus }}\" }\n";
+    let cpus = plan(text).map(|plan| {
+        plan.jobs
+            .iter()
+            .map(|job| {
+                let Platform::Qemu(qemu) = &job.platform;
+                qemu.cpus
+            })
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(cpus, Ok(vec![2, 8]));
+}
+
+#[test]
+fn a_list_can_come_whole_from_one_expression() {
+    let text = "name: web\nstrategy: { matrix: { packages: [[nginx, curl]] } }\nplatforms:\n  qemu: { builder: qemu, source: { debian: bookworm, packages: \"${{ matrix.packages }}\" } }\n";
+    let source = plan(text).map(|plan| {
+        plan.jobs.first().map(|job| {
+            let Platform::Qemu(qemu) = &job.platform;
+            format!("{:?}", qemu.source)
+        })
+    });
+    assert_snapshot!(source.unwrap_or_else(Some).unwrap_or_default(), @r#"Debian(Debian { suite: "bookworm", packages: ["nginx", "curl"], kernel: Generic, cloud_init: true, mirror: None, apt_sources: None })"#);
+}
+
+#[test]
+fn an_image_from_the_web_needs_a_checksum() {
+    let text =
+        "name: web\nplatforms: { qemu: { builder: qemu, source: { image: \"https://images.example/a.qcow2\" } } }\n";
+    assert_snapshot!(plan(text).map(|_| String::new()).unwrap_or_else(|errors| errors), @r#"
+    error[missing-key]: an image from the web needs a `checksum`
+     --> images/ovenbird.yml:2:54
+      |
+    2 | platforms: { qemu: { builder: qemu, source: { image: "https://images.example/a.qcow2" } } }
+      |                                                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: add `checksum: "sha256:…"`, or `file:` and the URL of the `SHA256SUMS` beside the image
+      = help: in the job `qemu`
+    "#);
+}
+
+#[test]
+fn files_that_jobs_need_are_listed_once_and_never_for_steps_that_do_not_run() {
+    let text = "name: web\nstrategy: { matrix: { n: [1, 2] } }\nplatforms: { qemu: { builder: qemu, source: { image: base.qcow2, checksum: \"file:SHA256SUMS\" } } }\nsteps:\n  - script: scripts/a.sh\n  - { upload: site/, to: /srv }\n  - { upload: nowhere, to: /srv, if: false }\n";
+    let plan = plan(text);
+    let files = plan.as_ref().map(|plan| {
+        plan.files.iter().map(|file| format!("{:?} {} {}\n", file.kind, file.path, file.job)).collect::<String>()
+    });
+    assert_snapshot!(files.unwrap_or_else(Clone::clone), @r"
+    Checksums /repo/images/SHA256SUMS 1
+    Image /repo/images/base.qcow2 1
+    Script /repo/images/scripts/a.sh 1
+    Upload /repo/images/site/ 1
+    ");
+    let (_, source) = definition::load("ovenbird.yml", text).unwrap();
+    let missing: Vec<_> = plan
+        .iter()
+        .flat_map(|plan| &plan.files)
+        .filter(|file| file.step == Some(0))
+        .map(|file| super::missing_file(file, &["b.sh".to_owned(), "lib.sh".to_owned()]))
+        .collect();
+    assert_snapshot!(diagnostic::render(&missing, &source, false), @r"
+    error[missing-file]: the script `scripts/a.sh` is not there
+     --> ovenbird.yml:5:13
+      |
+    5 |   - script: scripts/a.sh
+      |             ^^^^^^^^^^^^
+      |
+      = help: there is `b.sh` in the same folder
+    ");
+}
+
+#[test]
+fn the_last_value_given_to_a_variable_wins() {
+    let variables = "variables: { v: { env: V, default: default } }\nsteps: [{ run: \"${{ vars.v }}\" }]\n";
+    let script = |given: &Given| match plan_with(&format!("{HEAD}{variables}"), given).unwrap().jobs[0].steps[0]
+        .action
+        .clone()
+    {
+        Action::Run(run) => run.script.to_string(),
+        other => format!("{other:?}"),
+    };
+    let mut given = Given::default();
+    assert_eq!(script(&given), "default");
+    given.environment.insert("V".to_owned(), String::new());
+    assert_eq!(script(&given), "default");
+    given.environment.insert("V".to_owned(), "environment".to_owned());
+    assert_eq!(script(&given), "environment");
+    given.files.push(("vars.yml".to_owned(), serde_yaml::from_str("v: file").unwrap()));
+    assert_eq!(script(&given), "file");
+    given.flags.extend([("v".to_owned(), "flag".to_owned()), ("v".to_owned(), "last".to_owned())]);
+    assert_eq!(script(&given), "last");
+}
+
+#[test]
+fn what_is_wrong_with_given_values_says_where_it_comes_from() {
+    let variables = "variables:\n  port: { env: PORT, default: 80 }\n  debug: false\n  token: { env: TOKEN, required: true, sensitive: true }\n  other: { required: true }\n";
+    let given = Given {
+        environment: [("PORT".to_owned(), "http".to_owned())].into(),
+        files: vec![("vars.yml".to_owned(), serde_yaml::from_str("prot: 1\n").unwrap())],
+        flags: vec![("debug".to_owned(), "yes".to_owned()), ("nothing-like-it".to_owned(), String::new())],
+    };
+    assert_snapshot!(errors(variables, &given), @r"
+    error[unknown-variable]: `vars.yml`: there is no variable `prot`
+     |
+     = help: did you mean `port`?
+     = help: variables of the definition: `port`, `debug`, `token`, `other`
+
+    error[unknown-variable]: `--var`: there is no variable `nothing-like-it`
+     |
+     = help: variables of the definition: `port`, `debug`, `token`, `other`
+
+    error[variable-type]: the environment variable `PORT` gives `port` no a number
+     --> images/ovenbird.yml:4:3
+      |
+    4 |   port: { env: PORT, default: 80 }
+      |   ^^^^
+      |
+      = help: the default of `port` says of which type it is
+
+    error[variable-type]: `--var debug=…` gives `debug` no `true` or `false`
+     |
+     = help: the default of `debug` says of which type it is
+
+    error[missing-variable]: the required variable `token` has no value
+     --> images/ovenbird.yml:6:3
+      |
+    6 |   token: { env: TOKEN, required: true, sensitive: true }
+      |   ^^^^^
+      |
+      = help: set the environment variable `TOKEN`, or give `--var token=…`
+
+    error[missing-variable]: the required variable `other` has no value
+     --> images/ovenbird.yml:7:3
+      |
+    7 |   other: { required: true }
+      |   ^^^^^
+      |
+      = help: give it as `--var other=…` or in a `--var-file`
+    ");
+}
+
+#[test]
+fn a_sensitive_value_never_enters_a_job() {
+    let text = format!(
+        "{HEAD}variables: {{ token: {{ env: TOKEN, sensitive: true }} }}\nenv: {{ T: \"Bearer ${{{{ vars.token }}}}\" }}\nsteps: [{{ run: \"use ${{{{ vars.token }}}}\" }}]\n"
+    );
+    let given = Given { environment: [("TOKEN".to_owned(), "hunter2".to_owned())].into(), ..Given::default() };
+    let plan = plan_with(&text, &given).unwrap();
+    let json = super::json(&plan, &plan.jobs).unwrap();
+    assert!(!json.contains("hunter2"), "{json}");
+    assert_eq!(plan.jobs[0].secrets, ["token"]);
+    assert_eq!(plan.jobs[0].steps[0].name, "Run use ***");
+    let (definition, _) = definition::load("ovenbird.yml", &text).unwrap();
+    let (inputs, secrets) = resolve_variables(&definition, &given).unwrap();
+    assert!(inputs.variables.is_empty());
+    assert_eq!(plan.jobs[0].env[0].value.expose(&secrets).as_deref(), Ok("Bearer hunter2"));
+}
+
+#[test]
+fn a_job_survives_its_wire_form() {
+    let plan = plan(&format!("{HEAD}steps: [{{ run: a, if: \"failure() && true\" }}]\n")).unwrap();
+    let json = serde_json::to_string(&plan.jobs[0]).unwrap();
+    assert_eq!(serde_json::from_str::<Job>(&json).unwrap(), plan.jobs[0]);
+}
+
+#[test]
+fn jobs_are_chosen_by_name_and_by_expression() {
+    let plan = plan("name: web\nstrategy: { matrix: { suite: [bookworm, trixie], n: [1, 2] } }\nplatforms: { qemu: { builder: qemu, source: { debian: bookworm } } }\n").unwrap();
+    let choose = |jobs: &[&str], only: Option<&str>| {
+        let jobs: Vec<String> = jobs.iter().map(|&job| job.to_owned()).collect();
+        match select(&plan, &jobs, only) {
+            Ok(jobs) => jobs.iter().map(|job| job.id.to_string()).collect::<Vec<_>>().join(" "),
+            Err(error) => format!("{error} ({})", error.hint()),
+        }
+    };
+    assert_snapshot!(choose(&[], None), @"bookworm-1 bookworm-2 trixie-1 trixie-2");
+    assert_snapshot!(choose(&["trixie-2", "bookworm-1"], None), @"bookworm-1 trixie-2");
+    assert_snapshot!(choose(&[], Some("matrix.suite == 'trixie'")), @"trixie-1 trixie-2");
+    assert_snapshot!(choose(&["trixie-2"], Some("${{ matrix.n == 2 && platform.name == 'qemu' }}")), @"trixie-2");
+    assert_snapshot!(choose(&["trixie2"], None), @"there is no job `trixie2` (did you mean `trixie-2`?)");
+    assert_snapshot!(choose(&[], Some("matrix.n == 3")), @"`--only matrix.n == 3` chooses none of the 4 jobs (`ovenbird plan` lists the jobs)");
+    assert_snapshot!(choose(&[], Some("matrix.n ==")), @"`--only matrix.n ==`: unexpected end of expression after `==` (write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform` and `job`)");
+    assert_snapshot!(choose(&[], Some("vars.x")), @"`--only vars.x`: unrecognized named-value `vars` (write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform` and `job`)");
+}
