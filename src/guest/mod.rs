@@ -14,6 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::Stream;
 
+pub mod local;
+mod script;
+mod shell;
+pub mod ssh;
+mod transfer;
+
 /// A machine that takes commands and files.
 #[async_trait]
 pub trait Guest: Send + Sync {
@@ -168,8 +174,12 @@ pub struct Get {
 /// What a copy amounted to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Transfer {
+    /// Files and links.
     pub files: u64,
+    /// Of their contents.
     pub bytes: u64,
+    /// What [`Guest::get`] left out: links that lead out of the tree, devices and pipes.
+    pub skipped: u64,
 }
 
 /// Why a guest did not do what it was asked.
