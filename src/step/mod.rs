@@ -1,1 +1,28 @@
-//! (being written)
+//! Provisioning: runs the steps of a job in order, as GitHub Actions would.
+//!
+//! [`sequence`] is the loop: conditions, `continue-on-error`, retries, time limits, cancelling. One file an action does
+//! the work: `run` (also `script` and `local`, by the machinery in `script`), `upload`, `download`, `reboot`. When a
+//! script fails, `blame` finds the line and the command that ended it, from what `trap.sh` wrote down in bash or from the
+//! words of the shell itself. May know of `guest`, `expression`, `plan::job`, `context`, `secret`, `event`.
+//!
+//! A script step costs two round trips. The first carries the script, its environment and `trap.sh` on *standard
+//! input*, so that nothing of it is in a process list, makes the private folder `ovenbird-step.*` (in `/run`, which is
+//! memory, where possible), and becomes the script's shell. The second reads what `trap.sh` wrote, and removes the folder.
+
+mod blame;
+mod bundle;
+mod condition;
+mod download;
+mod output;
+mod reboot;
+mod run;
+mod script;
+mod sequence;
+mod trap;
+mod upload;
+
+pub use sequence::{Summary, run_all};
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+mod tests;
