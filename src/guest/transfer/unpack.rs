@@ -30,9 +30,14 @@ pub(super) fn unpack(input: impl Read, to: &Utf8Path, on_bytes: &dyn Fn(u64)) ->
         return Err(GuestError::Refused("the guest sent nothing".to_owned()));
     };
     if first.kind == Kind::Directory {
+        let is_new = !to.exists();
         std::fs::create_dir_all(to).map_err(GuestError::local("create", to))?;
         let root = open_folder(rustix::fs::CWD, to.as_os_str(), OFlags::empty())
             .map_err(|error| GuestError::local("open", to)(error.into()))?;
+        if is_new {
+            rustix::fs::fchmod(&root, mode(first.mode | 0o700))
+                .map_err(|error| GuestError::local("write", to)(error.into()))?;
+        }
         let mut tree = Tree { root, to, archive, on_bytes, transfer: Transfer::default() };
         while let Some(member) = tree.archive.next().map_err(stream)? {
             tree.member(&member)?;
@@ -138,14 +143,15 @@ fn open_folder(at: impl AsFd, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Er
     rustix::fs::openat(at, name, flags, Mode::empty())
 }
 
-/// Makes a folder, or gives the one that is there its mode.
+/// Makes a folder with its mode; one that is there keeps its own.
 fn make_folder(at: impl AsFd, name: &OsStr, mode: Mode) -> Result<(), Errno> {
-    match rustix::fs::mkdirat(&at, name, mode) {
-        Err(Errno::EXIST) => {}
-        made => made?,
-    }
+    let is_new = match rustix::fs::mkdirat(&at, name, mode) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
+        Err(error) => return Err(error),
+    };
     let folder = open_folder(at, name, OFlags::NOFOLLOW)?;
-    rustix::fs::fchmod(folder, mode)
+    if is_new { rustix::fs::fchmod(folder, mode) } else { Ok(()) }
 }
 
 /// Removes what is in the way of a file or a link; a folder is not removed, it then is an error of who makes the file.

@@ -1,0 +1,10 @@
+//! Guests over SSH: a real `sshd` for what works, a scripted server for what must not hurt.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod command;
+mod connect;
+mod files;
+mod hostile;
+mod liar;
+mod server;
