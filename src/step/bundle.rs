@@ -49,6 +49,15 @@ impl Site {
         }
         text
     }
+
+    /// The command that removes folders of steps that have ended; nothing for none.
+    pub(super) fn remove(&self, ids: &[String]) -> String {
+        if ids.is_empty() {
+            return String::new();
+        }
+        let paths = ids.iter().flat_map(|id| self.bases().into_iter().map(move |base| quote(&format!("{base}/{id}"))));
+        format!("rm -rf {}\n", paths.collect::<Vec<_>>().join(" "))
+    }
 }
 
 /// All that a bundle is made of. Holds secrets, so it has no `Debug`.
@@ -63,6 +72,8 @@ pub(super) struct Bundle<'a> {
     pub(super) env: &'a [(String, String)],
     pub(super) working_directory: Option<&'a str>,
     pub(super) site: &'a Site,
+    /// Folders of steps before that are still to be removed.
+    pub(super) stale: &'a [String],
     /// A file of the repository keeps its own `#!` line and is executable.
     pub(super) own_interpreter: bool,
 }
@@ -89,7 +100,7 @@ pub(super) enum BundleError {
 impl Bundle<'_> {
     /// The shell text. It holds secrets in clear and may go nowhere but into a guest's standard input.
     pub(super) fn text(&self) -> Result<String, BundleError> {
-        let mut text = String::new();
+        let mut text = self.site.remove(self.stale);
         self.folder(&mut text);
         let _ = writeln!(text, "ovenbird_p=$ovenbird_d/{}", quote(self.name));
         write_file(&mut text, "\"$ovenbird_p\"", self.content);

@@ -5,9 +5,11 @@
 //! script fails, `blame` finds the line and the command that ended it, from what `trap.sh` wrote down in bash or from the
 //! words of the shell itself. May know of `guest`, `expression`, `plan::job`, `context`, `secret`, `event`.
 //!
-//! A script step costs two round trips. The first carries the script, its environment and `trap.sh` on *standard
-//! input*, so that nothing of it is in a process list, makes the private folder `ovenbird-step.*` (in `/run`, which is
-//! memory, where possible), and becomes the script's shell. The second reads what `trap.sh` wrote, and removes the folder.
+//! A script step is one round trip. It carries the script, its environment and `trap.sh` on *standard input*, so that
+//! nothing of it is in a process list, makes the private folder `ovenbird-step.*` (in `/run`, which is memory, where
+//! possible), and becomes the script's shell. After a failure a second one reads what `trap.sh` wrote and removes the
+//! folder; after a success the next script does that on its way. Arguments of a `script:` are in the guest's process list
+//! while it runs: there is no other way to hand a program its arguments.
 
 mod blame;
 mod bundle;

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::Read as _;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::context::JobCtx;
 use crate::event::{Failure, Place, Stream};
 use crate::guest::{Chunk, Command, Exit, Guest, GuestError};
 use crate::plan::job::Shell;
@@ -20,7 +22,7 @@ use crate::step::trap;
 const CLEANUP_LIMIT: Duration = Duration::from_secs(10);
 
 /// The same when the job was told to stop: all of it has seconds.
-const HURRIED_CLEANUP_LIMIT: Duration = Duration::from_millis(1500);
+const HURRIED_CLEANUP_LIMIT: Duration = Duration::from_secs(1);
 
 /// A script with everything that it needs. Holds secrets, so it has no `Debug`.
 pub(super) struct Prepared<'a> {
@@ -55,6 +57,7 @@ pub(super) async fn run(
     cancel: &CancellationToken,
 ) -> Result<(), Stop> {
     let id = folder_name().map_err(|error| Stop::failed(format!("failed to read random bytes: {error}")))?;
+    let stale = scene.stale.of(&script.site);
     let bundle = Bundle {
         id: &id,
         name: &script.name,
@@ -64,6 +67,7 @@ pub(super) async fn run(
         env: &script.env,
         working_directory: script.working_directory,
         site: &script.site,
+        stale: &stale,
         own_interpreter: script.own_interpreter,
     };
     let text = bundle.text().map_err(|error| {
@@ -75,7 +79,12 @@ pub(super) async fn run(
     let command = Command::new(BOOTSTRAP).stdin(text);
     let mut watch = Watch { id: &id, complaint: None, transcript: Transcript::default() };
     let exit = watch.exec(scene, guest, &command, cancel).await;
-    let records = collect(scene, guest, &script.site.collect(&id)).await;
+    if matches!(&exit, Ok(exit) if exit.is_success()) && matches!(script.site, Site::Guest) {
+        // Saves a round trip: the next script of the guest removes the folder on its way, or the end of the steps does.
+        scene.stale.replace(&stale, id);
+        return Ok(());
+    }
+    let records = collect(scene.ctx, guest, &script.site.collect(&id)).await;
     let excerpt: Vec<_> = watch.transcript.excerpt();
     let excerpt = excerpt.iter().map(|line| blame::readable(line, &id, &script.name, &script.shown)).collect();
     match exit {
@@ -88,6 +97,35 @@ pub(super) async fn run(
         Err(error) => {
             let place = Some(script.source.fallback.clone());
             Err(Stop::Failed(Box::new(Failure { place, excerpt, ..Failure::new(error.to_string()) })))
+        }
+    }
+}
+
+/// Private folders of steps that succeeded, which are still in the guest.
+#[derive(Default)]
+pub(super) struct Stale(Mutex<Vec<String>>);
+
+impl Stale {
+    /// The folders on the machine where a script is to run.
+    fn of(&self, site: &Site) -> Vec<String> {
+        match site {
+            Site::Guest => self.0.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Site::Local { .. } => Vec::new(),
+        }
+    }
+
+    /// Forgets those that are gone and remembers another.
+    fn replace(&self, gone: &[String], new: String) {
+        let mut folders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        folders.retain(|folder| !gone.contains(folder));
+        folders.push(new);
+    }
+
+    /// Removes what is left.
+    pub(super) async fn remove(&self, ctx: &JobCtx, guest: &dyn Guest) {
+        let command = Site::Guest.remove(&self.of(&Site::Guest));
+        if !command.is_empty() {
+            collect(ctx, guest, &command).await;
         }
     }
 }
@@ -150,9 +188,9 @@ impl Watch<'_> {
     }
 }
 
-/// Fetches the records and removes the folder, also when the job is being cancelled.
-async fn collect(scene: &Scene<'_>, guest: &dyn Guest, command: &str) -> Vec<trap::Record> {
-    let hurried = scene.ctx.cancel.is_cancelled();
+/// Fetches the records and removes folders, also when the job is being cancelled.
+async fn collect(ctx: &JobCtx, guest: &dyn Guest, command: &str) -> Vec<trap::Record> {
+    let hurried = ctx.cancel.is_cancelled();
     let limit = if hurried { HURRIED_CLEANUP_LIMIT } else { CLEANUP_LIMIT };
     let token = CancellationToken::new();
     let command = Command::new(command);

@@ -22,6 +22,7 @@ use crate::guest::{Guest, GuestError};
 use crate::plan::job::{Action, Job, Step};
 use crate::secret::{Redactor, Secrets};
 use crate::step::condition::Situation;
+use crate::step::script::Stale;
 use crate::step::{download, reboot, run, upload};
 
 /// What steps that run although the job is cancelled have together: all of the job has to end within 7 seconds.
@@ -31,7 +32,7 @@ const GRACE: Duration = Duration::from_secs(3);
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
 /// The same when the job is cancelled.
-const HURRIED_KILL_LIMIT: Duration = Duration::from_secs(2);
+const HURRIED_KILL_LIMIT: Duration = Duration::from_millis(1500);
 
 /// How all steps went.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +51,7 @@ pub(super) struct Scene<'a> {
     pub(super) secrets: &'a Secrets,
     pub(super) guest: &'a dyn Guest,
     pub(super) local: &'a dyn Guest,
+    pub(super) stale: &'a Stale,
 }
 
 impl Scene<'_> {
@@ -99,9 +101,11 @@ pub async fn run_all(ctx: &JobCtx, job: &Job, secrets: &Secrets, guest: &dyn Gue
         grace: None,
         summary: Summary { outcome: Outcome::Success, steps: Vec::new(), failure: None },
     };
+    let stale = Stale::default();
     for step in &job.steps {
-        sequence.step(&Scene { ctx, job, step, secrets, guest, local }).await;
+        sequence.step(&Scene { ctx, job, step, secrets, guest, local, stale: &stale }).await;
     }
+    stale.remove(ctx, guest).await;
     sequence.notice_cancel(ctx);
     sequence.summary.outcome = match (sequence.situation.cancelled, sequence.situation.failed) {
         (true, _) => Outcome::Cancelled,

@@ -285,3 +285,16 @@ async fn what_a_step_prints_can_forge_nothing() {
     let told = told(run(Shell::Bash, r"printf 'a\033[2Jb\r::error::c\n'; printf 'x\000y\n'")).await;
     assert_eq!(told.lines(), ["::error::c", "xy"]);
 }
+
+#[tokio::test]
+async fn a_script_step_that_succeeds_is_one_round_trip_and_its_folder_goes_with_the_next() {
+    let first = run(Shell::Sh, "dirname \"$0\" >\"$LOG\"");
+    let second = run(Shell::Sh, "[ ! -e \"$(cat \"$LOG\")\" ]");
+    let mut bench = Bench::new(vec![first, second]);
+    bench.job.env.push(env("LOG", bench.ctx.work.join("log").as_str()));
+    assert_eq!(bench.run().await.summary.outcome, Outcome::Success);
+    assert_eq!(bench.guest.asked.lock().unwrap().len(), 3, "two scripts, and one command that removes what is left");
+    let folder = std::fs::read_to_string(bench.ctx.work.join("log")).unwrap();
+    assert!(!std::path::Path::new(folder.trim()).exists());
+    assert_eq!(bench.leftovers(), [""; 0]);
+}
