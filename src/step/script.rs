@@ -1,0 +1,288 @@
+//! The life of one script on a machine: sent, run, watched, blamed when it fails, and its folder removed.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::context::JobCtx;
+use crate::event::{Failure, Place, Stream};
+use crate::guest::{Chunk, Command, Exit, Guest, GuestError};
+use crate::plan::job::Shell;
+use crate::step::blame::{self, Blame, Evidence, Manner};
+use crate::step::bundle::{BOOTSTRAP, Bundle, FOLDER_PREFIX, Site};
+use crate::step::output::{Lines, Needles, Transcript};
+use crate::step::sequence::{Scene, Stop};
+use crate::step::trap;
+
+/// How long removing a step's folder may take. Seal looks for what is left.
+const CLEANUP_LIMIT: Duration = Duration::from_secs(10);
+
+/// The same when the job was told to stop: all of it has seconds.
+const HURRIED_CLEANUP_LIMIT: Duration = Duration::from_secs(1);
+
+/// A script with everything that it needs. Holds secrets, so it has no `Debug`.
+pub(super) struct Prepared<'a> {
+    /// File name on the machine.
+    pub(super) name: String,
+    /// What people know it as.
+    pub(super) shown: String,
+    pub(super) content: Vec<u8>,
+    pub(super) source: Source,
+    pub(super) shell: &'a Shell,
+    pub(super) args: Vec<String>,
+    pub(super) env: Vec<(String, String)>,
+    pub(super) working_directory: Option<&'a str>,
+    pub(super) site: Site,
+    pub(super) own_interpreter: bool,
+}
+
+/// The script's lines as they may be shown, and where each stands in the repository.
+pub(super) struct Source {
+    pub(super) lines: Vec<String>,
+    /// One for each of `lines`.
+    pub(super) places: Vec<Place>,
+    /// Where a failure is put whose line is not known.
+    pub(super) fallback: Place,
+}
+
+/// Runs a script to its end.
+pub(super) async fn run(
+    scene: &Scene<'_>,
+    guest: &dyn Guest,
+    script: &Prepared<'_>,
+    cancel: &CancellationToken,
+) -> Result<(), Stop> {
+    let id = folder_name().map_err(|error| Stop::failed(format!("failed to read random bytes: {error}")))?;
+    let stale = scene.stale.of(&script.site);
+    let bundle = Bundle {
+        id: &id,
+        name: &script.name,
+        content: &script.content,
+        shell: script.shell,
+        args: &script.args,
+        env: &script.env,
+        working_directory: script.working_directory,
+        site: &script.site,
+        stale: &stale,
+        own_interpreter: script.own_interpreter,
+    };
+    let text = bundle.text().map_err(|error| {
+        Stop::Failed(Box::new(Failure {
+            place: Some(script.source.fallback.clone()),
+            ..Failure::new(error.to_string())
+        }))
+    })?;
+    let command = Command::new(BOOTSTRAP).stdin(text);
+    let mut watch = Watch { id: &id, complaint: None, transcript: Transcript::default() };
+    let exit = watch.exec(scene, guest, &command, cancel).await;
+    if matches!(&exit, Ok(exit) if exit.is_success()) && matches!(script.site, Site::Guest) {
+        // Saves a round trip: the next script of the guest removes the folder on its way, or the end of the steps does.
+        scene.stale.replace(&stale, id);
+        return Ok(());
+    }
+    let records = collect(scene.ctx, guest, &script.site.collect(&id)).await;
+    let excerpt: Vec<_> = watch.transcript.excerpt();
+    let excerpt = excerpt.iter().map(|line| blame::readable(line, &id, &script.name, &script.shown)).collect();
+    match exit {
+        Ok(exit) if exit.is_success() => Ok(()),
+        Ok(exit) => {
+            let ended = Ended { script, id: &id, exit: &exit, records: &records, watch: &watch };
+            Err(Stop::Failed(Box::new(Failure { excerpt, ..ended.failure() })))
+        }
+        Err(GuestError::Cancelled) => Err(Stop::Cancelled { excerpt }),
+        Err(error) => {
+            let place = Some(script.source.fallback.clone());
+            Err(Stop::Failed(Box::new(Failure { place, excerpt, ..Failure::new(error.to_string()) })))
+        }
+    }
+}
+
+/// Private folders of steps that succeeded, which are still in the guest.
+#[derive(Default)]
+pub(super) struct Stale(Mutex<Vec<String>>);
+
+impl Stale {
+    /// The folders on the machine where a script is to run.
+    fn of(&self, site: &Site) -> Vec<String> {
+        match site {
+            Site::Guest => self.0.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Site::Local { .. } => Vec::new(),
+        }
+    }
+
+    /// Forgets those that are gone and remembers another.
+    fn replace(&self, gone: &[String], new: String) {
+        let mut folders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        folders.retain(|folder| !gone.contains(folder));
+        folders.push(new);
+    }
+
+    /// Removes what is left.
+    pub(super) async fn remove(&self, ctx: &JobCtx, guest: &dyn Guest) {
+        let command = Site::Guest.remove(&self.of(&Site::Guest));
+        if !command.is_empty() {
+            collect(ctx, guest, &command).await;
+        }
+    }
+}
+
+/// A name that nobody on the machine can know in advance.
+fn folder_name() -> std::io::Result<String> {
+    let mut bytes = [0_u8; 12];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().fold(FOLDER_PREFIX.to_owned(), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    }))
+}
+
+/// What is seen of a running script.
+struct Watch<'a> {
+    id: &'a str,
+    /// Why the bundle did not become the script.
+    complaint: Option<String>,
+    transcript: Transcript,
+}
+
+impl Watch<'_> {
+    async fn exec(
+        &mut self,
+        scene: &Scene<'_>,
+        guest: &dyn Guest,
+        command: &Command,
+        cancel: &CancellationToken,
+    ) -> Result<Exit, GuestError> {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let needles = Needles::of(scene.secrets);
+        let show = async {
+            let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
+            while let Some(Chunk { stream, bytes }) = receiver.recv().await {
+                let lines = if stream == Stream::Stderr { &mut stderr } else { &mut stdout };
+                for line in lines.push(&bytes, &needles) {
+                    self.line(scene, stream, &line).await;
+                }
+            }
+            for (stream, lines) in [(Stream::Stdout, &mut stdout), (Stream::Stderr, &mut stderr)] {
+                if let Some(line) = lines.finish() {
+                    self.line(scene, stream, &line).await;
+                }
+            }
+        };
+        let (exit, ()) = tokio::join!(guest.exec(command, sender, cancel), show);
+        exit
+    }
+
+    async fn line(&mut self, scene: &Scene<'_>, stream: Stream, line: &[u8]) {
+        let complaint = String::from_utf8_lossy(line);
+        let complaint = complaint.strip_prefix(self.id).and_then(|rest| rest.strip_prefix(": "));
+        if let Some(complaint) = complaint {
+            self.complaint = Some(complaint.to_owned());
+            return;
+        }
+        self.transcript.keep(stream, line);
+        scene.ctx.events.output(Some(scene.step.index), stream, line).await;
+    }
+}
+
+/// Fetches the records and removes folders, also when the job is being cancelled.
+async fn collect(ctx: &JobCtx, guest: &dyn Guest, command: &str) -> Vec<trap::Record> {
+    let hurried = ctx.cancel.is_cancelled();
+    let limit = if hurried { HURRIED_CLEANUP_LIMIT } else { CLEANUP_LIMIT };
+    let token = CancellationToken::new();
+    let command = Command::new(command);
+    match tokio::time::timeout(limit, guest.capture(&command, &token)).await {
+        Ok(Ok(captured)) => trap::parse(&captured.stdout),
+        // The connection is gone or stuck: the line of the failure stays unknown, and seal removes the folder.
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    }
+}
+
+/// A script that ended badly.
+struct Ended<'a> {
+    script: &'a Prepared<'a>,
+    id: &'a str,
+    exit: &'a Exit,
+    records: &'a [trap::Record],
+    watch: &'a Watch<'a>,
+}
+
+impl Ended<'_> {
+    fn failure(&self) -> Failure {
+        let source = &self.script.source;
+        if let Some(complaint) = &self.watch.complaint {
+            return Failure { place: Some(source.fallback.clone()), ..Failure::new(complaint.clone()) };
+        }
+        let blame = self.blame();
+        let mut message = match self.exit {
+            Exit::Code(code) => format!("`{}` failed with exit status {code}", self.script.shown),
+            Exit::Signal(name) => format!("`{}` was killed by SIG{name}", self.script.shown),
+            Exit::Missing => format!("the connection closed before `{}` ended", self.script.shown),
+        };
+        if let Some((file, line)) = &blame.elsewhere {
+            let _ = write!(message, " at line {line} of `{file}`");
+        }
+        if let Some(words) = &blame.words {
+            let _ = write!(message, ": {words}");
+        }
+        let place = blame.line.and_then(|line| source.places.get(line - 1)).unwrap_or(&source.fallback);
+        let readable = |text: &str| blame::readable(text, self.id, &self.script.name, &self.script.shown);
+        Failure {
+            place: Some(place.clone()),
+            command: blame.command.as_deref().map(readable),
+            hint: hint(self.exit, &self.watch.transcript.excerpt()),
+            ..Failure::new(readable(&message))
+        }
+    }
+
+    fn blame(&self) -> Blame {
+        let manner = match self.script.shell {
+            Shell::Python | Shell::Custom(_) => Manner::Other,
+            Shell::Default if self.script.own_interpreter => manner_of(self.script.source.lines.first()),
+            Shell::Default | Shell::Bash | Shell::Sh => Manner::Shell,
+        };
+        blame::blame(&Evidence {
+            source: &self.script.source.lines,
+            path: &format!("/{}/{}", self.id, self.script.name),
+            records: self.records,
+            stderr: &self.watch.transcript.stderr(),
+            exit: self.exit,
+            manner,
+        })
+    }
+}
+
+fn manner_of(first: Option<&String>) -> Manner {
+    match first.and_then(|line| line.strip_prefix("#!")) {
+        Some(interpreter) if !interpreter.split(['/', ' ']).any(|word| word.trim_end().ends_with("sh")) => {
+            Manner::Other
+        }
+        _ => Manner::Shell,
+    }
+}
+
+/// What to do about failures that everyone meets.
+fn hint(exit: &Exit, excerpt: &[String]) -> Option<String> {
+    let says = |phrase: &str| excerpt.iter().any(|line| line.contains(phrase));
+    let hint = match exit {
+        _ if says("No space left on device") => "the guest's disk is full: give the platform a larger `disk-size`",
+        _ if says("Could not get lock /var/lib/") => {
+            "another package manager is at work in the guest, often `unattended-upgrades` or cloud-init just after boot: \
+             wait for it in a step before, or use `retry`"
+        }
+        _ if says("Temporary failure resolving") => {
+            "the guest has no name resolution: check the network of this machine"
+        }
+        Exit::Code(127) if says("\r") || says("$'\\r'") => "the script has Windows line ends: save it with LF",
+        Exit::Code(127) => "a command was not found: install it in a step before, or give its full path",
+        Exit::Code(126) => "a file was found but can't be executed: check its mode and its `#!` line",
+        Exit::Signal(name) if name == "KILL" => "the guest may be out of memory: give the platform more `memory`",
+        Exit::Code(137) => "a command was killed: the guest may be out of memory, give the platform more `memory`",
+        Exit::Missing => "did the step end the SSH server or the network, or reboot? Use `reboot:` for that",
+        Exit::Code(_) | Exit::Signal(_) => return None,
+    };
+    Some(hint.to_owned())
+}

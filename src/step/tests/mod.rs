@@ -1,0 +1,7 @@
+//! Steps run for real, by the shells of this machine, and by a scripted guest where only a lie will do.
+
+mod actions;
+mod failing_line;
+mod machine;
+mod scripts;
+mod sequence;
