@@ -10,10 +10,6 @@ use super::file::{self, CHUNK, Meter, SparseWriter, Stop};
 use crate::context::Explained;
 use crate::event::Failure;
 
-/// What an unpacked image may hold at the most: beyond any base image, and below what a small compressed file can make
-/// of a disk.
-pub(super) const LIMIT: u64 = 64 * 1024 * 1024 * 1024;
-
 /// How often the free space is looked at.
 const SPACE_INTERVAL: u64 = 64 * 1024 * 1024;
 

@@ -24,21 +24,25 @@ use super::file::{self, Meter};
 use crate::context::{Cancelled, Explained, JobCtx};
 use crate::event::Failure;
 
-/// How patient a download is.
+/// How patient a download is, and how large an image may be.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Limits {
     /// How long it may go without one new byte before it fails, retries included.
     pub stall: Duration,
     /// The pause before the first retry; it doubles up to 16 times this.
     pub pause: Duration,
     /// How long one response may stay silent before the connection is given up.
     pub silence: Duration,
+    /// Bytes that an image may unpack to.
+    pub unpacked: u64,
 }
 
-impl Default for Patience {
+impl Default for Limits {
     fn default() -> Self {
         // A mirror that restarts or a network that reconnects is back within minutes; a person waits no longer.
-        Self { stall: Duration::from_mins(3), pause: Duration::from_secs(1), silence: Duration::from_secs(30) }
+        let (stall, pause, silence) = (Duration::from_mins(3), Duration::from_secs(1), Duration::from_secs(30));
+        // Beyond any base image, and below what a small file can be made to unpack to.
+        Self { stall, pause, silence, unpacked: 64 * 1024 * 1024 * 1024 }
     }
 }
 
@@ -72,11 +76,11 @@ enum Trouble {
 }
 
 /// A client with the system's CA certificates (or `SSL_CERT_FILE`) and the environment's proxies.
-pub(super) fn client(patience: &Patience) -> anyhow::Result<Client> {
+pub(super) fn client(limits: &Limits) -> anyhow::Result<Client> {
     Client::builder()
         .user_agent(concat!("ovenbird/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(patience.silence)
-        .read_timeout(patience.silence)
+        .connect_timeout(limits.silence)
+        .read_timeout(limits.silence)
         .redirect(reqwest::redirect::Policy::limited(REDIRECTS))
         .referer(false)
         .build()
@@ -98,7 +102,7 @@ pub(super) struct Download<'a> {
     pub ctx: &'a JobCtx,
     pub client: &'a Client,
     pub url: &'a Url,
-    pub patience: &'a Patience,
+    pub limits: &'a Limits,
     /// The partial file; what is there already is gone on with.
     pub part: &'a Utf8Path,
     /// What is known of the partial file.
@@ -110,7 +114,7 @@ impl Download<'_> {
     pub(super) async fn run(&self) -> anyhow::Result<Pieces> {
         let mut resumed = length(self.part) > 0;
         let mut last_progress = Instant::now();
-        let mut pause = self.patience.pause;
+        let mut pause = self.limits.pause;
         loop {
             let before = length(self.part);
             let attempt = tokio::select! {
@@ -126,14 +130,14 @@ impl Download<'_> {
             resumed = after > 0;
             if after > before {
                 last_progress = Instant::now();
-                pause = self.patience.pause;
+                pause = self.limits.pause;
             }
             let wait = wish.unwrap_or(pause);
-            if last_progress.elapsed() + wait > self.patience.stall {
+            if last_progress.elapsed() + wait > self.limits.stall {
                 return Err(self.explain(error));
             }
             self.ctx.events.note(format!("{error:#}; trying again in {:.1} s", wait.as_secs_f64())).await;
-            pause = (pause * 2).min(self.patience.pause * 16);
+            pause = (pause * 2).min(self.limits.pause * 16);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.ctx.cancel.cancelled() => bail!(Cancelled),
@@ -244,9 +248,9 @@ impl Download<'_> {
 }
 
 /// Downloads a short text.
-pub(super) async fn text(ctx: &JobCtx, client: &Client, url: &Url, patience: &Patience) -> anyhow::Result<String> {
+pub(super) async fn text(ctx: &JobCtx, client: &Client, url: &Url, limits: &Limits) -> anyhow::Result<String> {
     let begin = Instant::now();
-    let mut pause = patience.pause;
+    let mut pause = limits.pause;
     loop {
         let attempt = tokio::select! {
             attempt = text_attempt(client, url) => attempt,
@@ -259,10 +263,10 @@ pub(super) async fn text(ctx: &JobCtx, client: &Client, url: &Url, patience: &Pa
             Err(Trouble::Passing(error, wish)) => (error, wish),
         };
         let wait = wish.unwrap_or(pause);
-        if begin.elapsed() + wait > patience.stall {
+        if begin.elapsed() + wait > limits.stall {
             return Err(explain(error));
         }
-        pause = (pause * 2).min(patience.pause * 16);
+        pause = (pause * 2).min(limits.pause * 16);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = ctx.cancel.cancelled() => bail!(Cancelled),

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::decompress::{self, Packing};
-pub use super::download::Patience;
+pub use super::download::Limits;
 use super::download::{self, Download, Pieces};
 use super::file::{self, Digests, Meter};
 use super::{checksum, probe};
@@ -48,17 +48,17 @@ pub struct Fetched {
 /// It can't be read or downloaded, is not what its checksum says, does not fit the disk, or would make QEMU open other
 /// files.
 pub async fn fetch(ctx: &JobCtx, image: &Image) -> anyhow::Result<Fetched> {
-    fetch_with(ctx, image, &Patience::default()).await
+    fetch_with(ctx, image, &Limits::default()).await
 }
 
-/// [`fetch`] with another patience.
+/// [`fetch`] with other limits.
 ///
 /// # Errors
 /// As [`fetch`].
-pub async fn fetch_with(ctx: &JobCtx, image: &Image, patience: &Patience) -> anyhow::Result<Fetched> {
+pub async fn fetch_with(ctx: &JobCtx, image: &Image, limits: &Limits) -> anyhow::Result<Fetched> {
     let (path, sha256) = match web(&image.image)? {
-        Some(url) => from_web(ctx, &url, image, patience).await?,
-        None => local(ctx, Utf8Path::new(&image.image), image, patience).await?,
+        Some(url) => from_web(ctx, &url, image, limits).await?,
+        None => local(ctx, Utf8Path::new(&image.image), image, limits).await?,
     };
     let probed = probe::probe(ctx, &path).await?;
     let (format, virtual_size) = (probed.format.to_owned(), probed.virtual_size);
@@ -74,18 +74,13 @@ fn web(place: &str) -> anyhow::Result<Option<Url>> {
 }
 
 /// A file of this machine: used in place unless it is packed.
-async fn local(
-    ctx: &JobCtx,
-    path: &Utf8Path,
-    image: &Image,
-    patience: &Patience,
-) -> anyhow::Result<(Utf8PathBuf, String)> {
+async fn local(ctx: &JobCtx, path: &Utf8Path, image: &Image, limits: &Limits) -> anyhow::Result<(Utf8PathBuf, String)> {
     let metadata = std::fs::metadata(path).with_context(|| format!("failed to open the base image `{path}`"))?;
     if !metadata.is_file() {
         bail!("the base image `{path}` is not a file");
     }
     let name = path.file_name().unwrap_or(path.as_str());
-    let expected = expected(ctx, image, name, patience).await?;
+    let expected = expected(ctx, image, name, limits).await?;
     let digests = digests(ctx, path, metadata.len()).await?;
     verify(path.as_str(), expected.as_ref(), &digests)?;
     let Some(packing) = Packing::of(path)? else { return Ok((path.to_owned(), digests.sha256)) };
@@ -93,33 +88,28 @@ async fn local(
     if let Some(found) = entry.complete() {
         return Ok(found);
     }
-    let unpacked = entry.unpack(ctx, path, packing).await?;
+    let unpacked = entry.unpack(ctx, path, packing, limits.unpacked).await?;
     entry.record(&unpacked, &digests.sha256)?;
     Ok((unpacked, digests.sha256))
 }
 
 /// A file of the web, through the cache.
-async fn from_web(
-    ctx: &JobCtx,
-    url: &Url,
-    image: &Image,
-    patience: &Patience,
-) -> anyhow::Result<(Utf8PathBuf, String)> {
+async fn from_web(ctx: &JobCtx, url: &Url, image: &Image, limits: &Limits) -> anyhow::Result<(Utf8PathBuf, String)> {
     let name = checksum::base_name(url.path());
-    let expected = expected(ctx, image, name, patience).await?;
+    let expected = expected(ctx, image, name, limits).await?;
     let digest = expected.as_ref().map_or(String::new(), literal);
     let entry = Entry::open(ctx, &[url.as_str(), &digest]).await?;
     if let Some(found) = entry.complete() {
         ctx.events.note(format!("using `{name}` from the cache")).await;
         return Ok(found);
     }
-    let client = download::client(patience)?;
-    let sha256 = entry.download(ctx, &client, url, expected.as_ref(), patience).await?;
+    let client = download::client(limits)?;
+    let sha256 = entry.download(ctx, &client, url, expected.as_ref(), limits).await?;
     let downloaded = entry.folder.join(IMAGE);
     let path = match Packing::of(&downloaded)? {
         None => downloaded,
         Some(packing) => {
-            let unpacked = entry.unpack(ctx, &downloaded, packing).await?;
+            let unpacked = entry.unpack(ctx, &downloaded, packing, limits.unpacked).await?;
             std::fs::remove_file(&downloaded).with_context(|| format!("failed to remove `{downloaded}`"))?;
             unpacked
         }
@@ -129,10 +119,10 @@ async fn from_web(
 }
 
 /// The digest that the image must have: as given, or looked up in a checksum file.
-async fn expected(ctx: &JobCtx, image: &Image, name: &str, patience: &Patience) -> anyhow::Result<Option<Checksum>> {
+async fn expected(ctx: &JobCtx, image: &Image, name: &str, limits: &Limits) -> anyhow::Result<Option<Checksum>> {
     let Some(Checksum::File(place)) = &image.checksum else { return Ok(image.checksum.clone()) };
     let (list, shown) = match web(place)? {
-        Some(url) => (download::text(ctx, &download::client(patience)?, &url, patience).await?, download::shown(&url)),
+        Some(url) => (download::text(ctx, &download::client(limits)?, &url, limits).await?, download::shown(&url)),
         None => {
             let text = std::fs::read(place).with_context(|| format!("failed to read the checksum file `{place}`"))?;
             (String::from_utf8_lossy(&text).into_owned(), place.clone())
@@ -265,13 +255,13 @@ impl Entry {
         client: &reqwest::Client,
         url: &Url,
         expected: Option<&Checksum>,
-        patience: &Patience,
+        limits: &Limits,
     ) -> anyhow::Result<String> {
         let folder = self.folder.join(format!("{}.part", ctx.journal.token()));
         let pending = ctx.journal.intent(Resource::Path(folder.clone()))?;
         self.adopt(&folder)?;
         let part = folder.join("data");
-        let download = Download { ctx, client, url, patience, part: &part, notes: folder.join("notes.json") };
+        let download = Download { ctx, client, url, limits, part: &part, notes: folder.join("notes.json") };
         let result = complete(&download, expected).await;
         let result = match result {
             Ok(sha256) => {
@@ -308,16 +298,14 @@ impl Entry {
     }
 
     /// Unpacks `from` to [`UNPACKED`].
-    async fn unpack(&self, ctx: &JobCtx, from: &Utf8Path, packing: Packing) -> anyhow::Result<Utf8PathBuf> {
+    async fn unpack(&self, ctx: &JobCtx, from: &Utf8Path, packing: Packing, limit: u64) -> anyhow::Result<Utf8PathBuf> {
         let unpacked = self.folder.join(UNPACKED);
         let part = self.folder.join(format!("{}.unpacking", ctx.journal.token()));
         let pending = ctx.journal.intent(Resource::Path(part.clone()))?;
         let meter = Meter::new(ctx, "unpack", 0, None);
         let (source, target) = (from.to_owned(), part.clone());
-        let result = file::blocking(ctx, move |stop| {
-            decompress::unpack(&source, &target, packing, decompress::LIMIT, meter, stop)
-        })
-        .await;
+        let result =
+            file::blocking(ctx, move |stop| decompress::unpack(&source, &target, packing, limit, meter, stop)).await;
         let result = match result {
             Ok(_) => std::fs::rename(&part, &unpacked)
                 .and_then(|()| file::sync_folder(&self.folder))

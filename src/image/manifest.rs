@@ -254,7 +254,60 @@ mod tests {
 
     #[test]
     fn a_manifest_is_read_as_it_was_written() {
-        insta::assert_snapshot!(serde_json::to_string_pretty(&manifest("qemu", "aa")).unwrap(), @"");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&manifest("qemu", "aa")).unwrap(), @r#"
+        {
+          "version": 1,
+          "job": "qemu",
+          "name": "web",
+          "definition": {
+            "path": "ovenbird.yml",
+            "sha256": "dddddddd"
+          },
+          "platform": "qemu",
+          "arch": "amd64",
+          "matrix": {},
+          "source": {
+            "description": "debian bookworm"
+          },
+          "accelerator": {
+            "name": "tcg",
+            "reason": "asked for"
+          },
+          "hypervisor": "7.2.0",
+          "started": "2023-11-14T22:13:20Z",
+          "finished": "2023-11-14T22:13:20Z",
+          "phases": [
+            {
+              "name": "boot",
+              "seconds": 1.5
+            }
+          ],
+          "steps": [
+            {
+              "name": "Install",
+              "outcome": "success",
+              "seconds": 2.0,
+              "attempts": 1
+            }
+          ],
+          "artifacts": [
+            {
+              "file": "web.qcow2",
+              "format": "qcow2",
+              "size": 3,
+              "virtual-size": 4096,
+              "sha256": "aa"
+            }
+          ],
+          "inspection": {
+            "inspected": true
+          },
+          "tool": {
+            "name": "ovenbird",
+            "version": "0.0.0"
+          }
+        }
+        "#);
         let folder = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(folder.path()).unwrap().join("manifest.json");
         manifest("qemu", "aa").write(&path).unwrap();
