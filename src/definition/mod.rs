@@ -23,8 +23,8 @@ pub(crate) use check::{is_status_function, sensitive_alone};
 pub(crate) use decode::bad_value;
 pub use load::{Report, load};
 pub use model::{
-    Action, Condition, Definition, EnvVar, Field, List, Platform, Problem, Read, Setting, Source, Step, Strategy,
-    TextField, Variable,
+    Action, Condition, Debian, Defaults, Definition, EnvVar, Field, List, Platform, Problem, Read, Setting, Source,
+    Step, Strategy, TextField, Variable,
 };
 pub(crate) use scalar::{is_url, show_size};
 pub(crate) use strategy::platform_of;

@@ -127,8 +127,9 @@ fn mismatch(variable: &Variable, expected: &str, origin: &Origin<'_>) -> Diagnos
         Origin::File(file) => format!("`{file}`"),
         Origin::Flag => format!("`--var {name}=…`"),
     };
-    let diagnostic = Diagnostic::error("variable-type", format!("{from} gives `{name}` no {expected}"))
-        .help(format!("the default of `{name}` says of which type it is"));
+    let message = format!("{from} gives `{name}` a value that is not {expected}");
+    let diagnostic =
+        Diagnostic::error("variable-type", message).help(format!("its default says of which type `{name}` is"));
     match origin {
         Origin::Environment(_) => diagnostic.at(Place::Key(variable.route.clone())),
         Origin::File(_) | Origin::Flag => diagnostic,

@@ -69,7 +69,7 @@ impl<'a> Resolver<'a> {
 
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(match &self.job {
-            Some(job) => diagnostic.help(format!("in the job `{job}`")),
+            Some(job) => diagnostic.note(format!("in the job `{job}`")),
             None => diagnostic,
         });
     }

@@ -266,7 +266,7 @@ fn a_setting_that_an_expression_gives_is_checked_like_one_that_is_written() {
       |                                                                ^^^^^^^^^^^^^^^^^^^^^^
       |
       = help: did you mean `1GiB`?
-      = help: in the job `1gb-two-a-b`
+      = note: in the job `1gb-two-a-b`
 
     error[bad-value]: expected a number of CPUs, a whole number, found `two`
      --> images/ovenbird.yml:4:94
@@ -274,7 +274,7 @@ fn a_setting_that_an_expression_gives_is_checked_like_one_that_is_written() {
     4 |   qemu: { builder: qemu, source: { debian: bookworm }, memory: "${{ matrix.memory }}", cpus: "${{ matrix.cpus }}", disk-size: 64MiB }
       |                                                                                              ^^^^^^^^^^^^^^^^^^^^
       |
-      = help: in the job `1gib-two-a-b`
+      = note: in the job `1gib-two-a-b`
 
     error[bad-value]: a Debian system does not fit on a disk of 64MiB
      --> images/ovenbird.yml:4:127
@@ -283,7 +283,7 @@ fn a_setting_that_an_expression_gives_is_checked_like_one_that_is_written() {
       |                                                                                                                               ^^^^^
       |
       = help: give at least 1GiB
-      = help: in the job `1gib-two-a-b`
+      = note: in the job `1gib-two-a-b`
 
     error[expression]: a list can't be put into a text
      --> images/ovenbird.yml:6:19
@@ -292,7 +292,7 @@ fn a_setting_that_an_expression_gives_is_checked_like_one_that_is_written() {
       |                   ^^^^^^^^^^^
       |
       = help: use `join` or `toJSON`
-      = help: in the job `1gib-two-a-b`
+      = note: in the job `1gib-two-a-b`
 
     error[bad-value]: `two/../..` leads out of the folder of the definition
      --> images/ovenbird.yml:7:13
@@ -301,7 +301,7 @@ fn a_setting_that_an_expression_gives_is_checked_like_one_that_is_written() {
       |             ^^^^^^^^^^^^^^^^^^^^^^^^
       |
       = help: a definition uses files of its own repository only: others have no history there
-      = help: in the job `1gib-two-a-b`
+      = note: in the job `1gib-two-a-b`
     "#);
 }
 
@@ -344,7 +344,7 @@ fn an_image_from_the_web_needs_a_checksum() {
       |                                                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       |
       = help: add `checksum: "sha256:…"`, or `file:` and the URL of the `SHA256SUMS` beside the image
-      = help: in the job `qemu`
+      = note: in the job `qemu`
     "#);
 }
 
@@ -419,17 +419,17 @@ fn what_is_wrong_with_given_values_says_where_it_comes_from() {
      |
      = help: variables of the definition: `port`, `debug`, `token`, `other`
 
-    error[variable-type]: the environment variable `PORT` gives `port` no a number
+    error[variable-type]: the environment variable `PORT` gives `port` a value that is not a number
      --> images/ovenbird.yml:4:3
       |
     4 |   port: { env: PORT, default: 80 }
       |   ^^^^
       |
-      = help: the default of `port` says of which type it is
+      = help: its default says of which type `port` is
 
-    error[variable-type]: `--var debug=…` gives `debug` no `true` or `false`
+    error[variable-type]: `--var debug=…` gives `debug` a value that is not `true` or `false`
      |
-     = help: the default of `debug` says of which type it is
+     = help: its default says of which type `debug` is
 
     error[missing-variable]: the required variable `token` has no value
      --> images/ovenbird.yml:6:3
