@@ -138,15 +138,22 @@ pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> O
 
 /// Sorts diagnostics into the order of the file. Those that differ in their note only are one mistake, kept once.
 pub fn sort(diagnostics: &mut Vec<Diagnostic>, source: &Source) {
-    diagnostics.sort_by_key(|diagnostic| diagnostic.range(source).start);
-    let mut unique: Vec<Diagnostic> = Vec::new();
-    for diagnostic in diagnostics.drain(..) {
-        let same = |other: &Diagnostic| other.message == diagnostic.message && other.labels == diagnostic.labels;
-        if !unique.iter().any(same) {
-            unique.push(diagnostic);
+    // Compared by place, not by route: an alias is another route to the same text.
+    let places = |diagnostic: &Diagnostic| -> Vec<Range<usize>> {
+        diagnostic.labels.iter().map(|label| source.range(&label.place)).collect()
+    };
+    let mut placed: Vec<(Vec<Range<usize>>, Diagnostic)> =
+        diagnostics.drain(..).map(|diagnostic| (places(&diagnostic), diagnostic)).collect();
+    let start = |places: &[Range<usize>]| places.first().map_or(0, |range| range.start);
+    placed.sort_by_key(|(places, _)| start(places));
+    let mut unique: Vec<(Vec<Range<usize>>, Diagnostic)> = Vec::new();
+    for (places, diagnostic) in placed {
+        let mut here = unique.iter().rev().take_while(|(others, _)| start(others) == start(&places));
+        if !here.any(|(others, other)| *others == places && other.message == diagnostic.message) {
+            unique.push((places, diagnostic));
         }
     }
-    *diagnostics = unique;
+    diagnostics.extend(unique.into_iter().map(|(_, diagnostic)| diagnostic));
 }
 
 /// The diagnostics as people read them, one after the other, with the source lines they point at.

@@ -4,7 +4,8 @@
 //! for each part of the language) turn the YAML value into the [`model`]; the matrix is expanded; `check` looks at every
 //! `${{ }}` that decoding met. What is left for planning is to put values in: a [`Field`] is a value that is known, or a
 //! template with the function that will read its result, so a setting is read by the same rules from the file and from a
-//! matrix. `docs/definition.md` documents the language. Pure; may know of `source`, `diagnostic`, `expression`, `matrix`.
+//! matrix. `docs/definition.md` documents the language. Pure; may know of `source`, `diagnostic`,
+//! `expression`, `matrix`, and of `plan::job` for the words that a setting can be (`Arch`, `Firmware` …), nothing else of it.
 
 mod check;
 mod decode;

@@ -1000,7 +1000,7 @@ fn a_sensitive_variable_stays_apart() {
     7 |       login ${{ format('x{0}', vars.token) }}
       |                                ^^^^^^^^^^
       |
-      = help: write `${{ }}` around the variable alone: its value is put in where it is used, and never computed with
+      = help: write `${{ }}` around the variable alone: its value is put in when it is used
 
     error[sensitive]: `vars` holds a sensitive value, so it can be used by name only
      --> ovenbird.yml:8:24
@@ -1100,11 +1100,13 @@ fn every_cell_knows_its_platform() {
     ",
     );
     assert_snapshot!(check_with(&format!("strategy: {{ matrix: {{ suite: [a] }} }}\n{two}")), @r"
-    error[yaml]: not valid YAML: while parsing a block mapping, did not find expected key
-     --> ovenbird.yml:3:9
+    error[matrix]: with more than one platform, every cell of the matrix must name one
+     --> ovenbird.yml:1:13
       |
-    3 |         platforms:
-      |         ^
+    1 | strategy: { matrix: { suite: [a] } }
+      |             ^^^^^^
+      |
+      = help: add `platform: [one, two]` to the matrix
     ");
     assert_snapshot!(check_with(&format!("strategy: {{ matrix: {{ platform: [one, tow] }} }}\n{two}")), @r"
     error[unknown-name]: there is no platform `tow`
@@ -1139,6 +1141,26 @@ fn a_value_with_a_tag_or_a_number_as_a_key_is_refused() {
 }
 
 #[test]
+fn the_same_text_is_one_mistake_however_often_it_is_merged() {
+    assert_snapshot!(check_with(
+        r"
+        steps:
+          - &step { run: a, shel: sh }
+          - *step
+        "
+    ), @r"
+    error[unknown-key]: a step has no key `shel`
+     --> ovenbird.yml:2:21
+      |
+    2 |   - &step { run: a, shel: sh }
+      |                     ^^^^
+      |
+      = help: did you mean `shell`?
+      = help: known keys: `name`, `id`, `if`, `run`, `script`, `upload`, `download`, `reboot`, `local`, `args`, `to`, `owner`, `mode`, `env`, `shell`, `working-directory`, `timeout-minutes`, `retry`, `continue-on-error`
+    ");
+}
+
+#[test]
 fn an_error_in_one_part_does_not_make_up_errors_in_others() {
     assert_snapshot!(check_with(r"
         variables: [a]
@@ -1157,6 +1179,19 @@ fn an_error_in_one_part_does_not_make_up_errors_in_others() {
       |
     2 | strategy: { matrix: { suite: [a], arch: [] } }
       |                                   ^^^^
+    ");
+    assert_snapshot!(check_with("strategy: [a]\nenv: [b]\nsteps: [{ run: \"${{ matrix.x }} ${{ env.y }}\" }]\n"), @r"
+    error[wrong-type]: expected `strategy`, a mapping, found a list
+     --> ovenbird.yml:1:1
+      |
+    1 | strategy: [a]
+      | ^^^^^^^^
+
+    error[wrong-type]: expected `env`, a mapping, found a list
+     --> ovenbird.yml:2:1
+      |
+    2 | env: [b]
+      | ^^^
     ");
 }
 

@@ -82,8 +82,9 @@ fn value(variable: &Variable, given: &Given) -> Result<Value, Diagnostic> {
     }
     for (file, content) in given.files.iter().rev() {
         if let Some(value) = content.get(variable.name.as_str()).filter(|value| !value.is_null()) {
-            let json = serde_json::to_value(value).unwrap_or_default();
-            return typed(variable, Value::from(json), &Origin::File(file));
+            // What is no JSON, such as a value with a tag, has no type that a variable could have.
+            let value = serde_json::to_value(value).map_or_else(|_| Value::from(Vec::new()), Value::from);
+            return typed(variable, value, &Origin::File(file));
         }
     }
     if let Some(name) = &variable.env

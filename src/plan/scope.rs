@@ -203,6 +203,12 @@ impl<'a> Resolver<'a> {
                 }
             }
         }
+        let nul = |(part, _): &(Part, Option<usize>)| matches!(part, Part::Literal(text) if text.contains('\0'));
+        if pieces.iter().any(nul) {
+            let diagnostic = Diagnostic::error("bad-value", "a NUL character can't be given to a program");
+            self.push(diagnostic.at(Place::Value(field.route.clone())));
+            return None;
+        }
         Some(pieces)
     }
 

@@ -578,6 +578,30 @@ fn a_sensitive_value_never_enters_a_job() {
 }
 
 #[test]
+fn a_nul_character_is_refused_before_a_program_gets_it() {
+    assert_snapshot!(steps("steps: [{ run: \"a\\0b\" }]\n"), @r#"
+    error[bad-value]: a NUL character can't be given to a program
+     --> images/ovenbird.yml:3:16
+      |
+    3 | steps: [{ run: "a\0b" }]
+      |                ^^^^^^
+      |
+      = note: in the job `qemu`
+    "#);
+}
+
+#[test]
+fn two_hundred_and_fifty_six_cells_are_jobs_with_unique_ids() {
+    let numbers = (0..16).map(|number| number.to_string()).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "{HEAD}strategy: {{ matrix: {{ a: [{numbers}], b: [{numbers}] }} }}\nsteps: [{{ run: \"${{{{ matrix.a }}}}\" }}]\n"
+    );
+    let plan = plan(&text).unwrap();
+    let ids: std::collections::BTreeSet<_> = plan.jobs.iter().map(|job| &job.id).collect();
+    assert_eq!((plan.jobs.len(), ids.len(), plan.platforms.len()), (256, 256, 256));
+}
+
+#[test]
 fn a_job_survives_its_wire_form() {
     let plan = plan(&format!("{HEAD}steps: [{{ run: a, if: \"failure() && true\" }}]\n")).unwrap();
     let json = serde_json::to_string(&plan.jobs[0]).unwrap();
