@@ -55,13 +55,22 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to do about it, a line each.
     pub help: Vec<String>,
+    /// What else there is to know, such as in which job it is wrong.
+    pub note: Option<String>,
 }
 
 impl Diagnostic {
     /// An error without a place yet.
     #[must_use]
     pub fn error(rule: &'static str, message: impl Into<String>) -> Self {
-        Self { rule, severity: Severity::Error, message: message.into(), labels: Vec::new(), help: Vec::new() }
+        Self {
+            rule,
+            severity: Severity::Error,
+            message: message.into(),
+            labels: Vec::new(),
+            help: Vec::new(),
+            note: None,
+        }
     }
 
     /// Adds a place; the first one added is the mistake's own.
@@ -81,6 +90,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
+        self
+    }
+
+    /// Says what else there is to know.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
         self
     }
 
@@ -110,8 +126,8 @@ impl Diagnostic {
 #[must_use]
 pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written = written.to_lowercase();
-    // One mistake in three letters is a slip, more is another word.
-    let farthest = (written.chars().count() / 3).max(1);
+    // One mistake in three letters is a slip, more is another word; of one or two letters nothing would be left.
+    let farthest = written.chars().count() / 3;
     names
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(&written, &name.to_lowercase()), name))
@@ -120,10 +136,24 @@ pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> O
         .map(|(_, name)| name)
 }
 
-/// Sorts diagnostics into the order of the file, and drops repetitions.
+/// Sorts diagnostics into the order of the file. Those that differ in their note only are one mistake, kept once.
 pub fn sort(diagnostics: &mut Vec<Diagnostic>, source: &Source) {
-    diagnostics.sort_by_key(|diagnostic| diagnostic.range(source).start);
-    diagnostics.dedup();
+    // Compared by place, not by route: an alias is another route to the same text.
+    let places = |diagnostic: &Diagnostic| -> Vec<Range<usize>> {
+        diagnostic.labels.iter().map(|label| source.range(&label.place)).collect()
+    };
+    let mut placed: Vec<(Vec<Range<usize>>, Diagnostic)> =
+        diagnostics.drain(..).map(|diagnostic| (places(&diagnostic), diagnostic)).collect();
+    let start = |places: &[Range<usize>]| places.first().map_or(0, |range| range.start);
+    placed.sort_by_key(|(places, _)| start(places));
+    let mut unique: Vec<(Vec<Range<usize>>, Diagnostic)> = Vec::new();
+    for (places, diagnostic) in placed {
+        let mut here = unique.iter().rev().take_while(|(others, _)| start(others) == start(&places));
+        if !here.any(|(others, other)| *others == places && other.message == diagnostic.message) {
+            unique.push((places, diagnostic));
+        }
+    }
+    diagnostics.extend(unique.into_iter().map(|(_, diagnostic)| diagnostic));
 }
 
 /// The diagnostics as people read them, one after the other, with the source lines they point at.
@@ -150,6 +180,9 @@ fn render_one(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> 
     };
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
+    }
+    if let Some(note) = &diagnostic.note {
+        group = group.element(Level::NOTE.message(normalize_untrusted_str(note)));
     }
     renderer.render(&[group])
 }
@@ -191,6 +224,8 @@ pub struct DiagnosticV1 {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
     pub help: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The diagnostics for other programs, in the order given.
@@ -211,7 +246,79 @@ pub fn wire(diagnostics: &[Diagnostic], source: &Source) -> Vec<DiagnosticV1> {
             end_column: end.column,
             route,
             help: diagnostic.help.clone(),
+            note: diagnostic.note.clone(),
         }
     };
     diagnostics.iter().map(concrete).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::source::Route;
+
+    fn source(text: &str) -> Source {
+        Source::parse("ovenbird.yml", text).0
+    }
+
+    #[test]
+    fn a_near_name_is_suggested_and_another_word_is_not() {
+        assert_eq!(nearest("platfroms", ["platforms", "steps"]), Some("platforms"));
+        assert_eq!(nearest("STEPS", ["platforms", "steps"]), Some("steps"));
+        assert_eq!(nearest("builders", ["platforms", "steps"]), None);
+        assert_eq!(nearest("b", ["a"]), None);
+    }
+
+    #[test]
+    fn mistakes_are_sorted_as_the_file_has_them_and_kept_once() {
+        let source = source("a: 1\nb: 2\n");
+        let at = |key: &str, note: &str| Diagnostic::error("x", key).at(Place::Key(Route::root().key(key))).note(note);
+        let mut diagnostics = vec![at("b", "one"), at("a", "one"), at("b", "two")];
+        sort(&mut diagnostics, &source);
+        let messages: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
+        assert_eq!(messages, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_foreign_text_can_not_steer_the_terminal() {
+        let source = source("a: \u{202e}b\n");
+        let place = Place::Value(Route::root().key("a"));
+        let rendered = render(&[Diagnostic::error("x", "\u{1b}[31mred").at(place).help("\u{7}")], &source, false);
+        assert!(!rendered.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{rendered}");
+    }
+
+    #[test]
+    fn colour_is_there_only_when_asked_for() {
+        let source = source("a: 1\n");
+        let diagnostics = [Diagnostic::error("x", "wrong").at(Place::Value(Route::root().key("a")))];
+        assert!(render(&diagnostics, &source, true).contains('\u{1b}'));
+        assert!(!render(&diagnostics, &source, false).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn other_programs_read_places_as_numbers() {
+        let source = source("steps:\n  - run: é ${{ x }}\n");
+        let place = Place::Inside(Route::root().key("steps").index(0).key("run"), 7..8);
+        let wire = wire(&[Diagnostic::error("x", "wrong").at(place).help("write it right")], &source);
+        assert_snapshot!(serde_json::to_string_pretty(&wire).unwrap_or_default(), @r#"
+        [
+          {
+            "rule": "x",
+            "severity": "error",
+            "message": "wrong",
+            "file": "ovenbird.yml",
+            "line": 2,
+            "column": 16,
+            "end-line": 2,
+            "end-column": 17,
+            "route": "steps[0].run",
+            "help": [
+              "write it right"
+            ]
+          }
+        ]
+        "#);
+    }
 }

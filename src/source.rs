@@ -4,6 +4,8 @@
 //! two disagree at YAML's edges the worst case is a coarser place. Later rooms never hold a position: they say *what* they
 //! mean ([`Place`]), and the place is looked up when a diagnostic is printed. Pure.
 
+#[cfg(test)]
+pub(crate) mod dedent;
 mod index;
 mod merge;
 mod scalar;
@@ -290,7 +292,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Source {
-        let (source, diagnostics) = Source::parse("ovenbird.yml", text);
+        let (source, diagnostics) = Source::parse("ovenbird.yml", &dedent::dedent(text));
         assert_eq!(diagnostics, [], "{text}");
         source
     }
@@ -341,7 +343,21 @@ mod tests {
     #[test]
     fn lines_of_a_block_are_those_of_the_file() {
         let source = parse(
-            "name: x\nsteps:\n  - run: |\n\n      one\n\n      two\n  - run: one\n  - run: >\n      one\n      two\n\n      three\n",
+            r"
+                name: x
+                steps:
+                  - run: |
+
+                      one
+
+                      two
+                  - run: one
+                  - run: >
+                      one
+                      two
+
+                      three
+            ",
         );
         assert_eq!(source.lines_of(&route(&["steps", "0", "run"])), [4, 5, 6, 7]);
         assert_eq!(source.lines_of(&route(&["steps", "1", "run"])), [8]);
@@ -350,8 +366,14 @@ mod tests {
 
     #[test]
     fn keys_and_values_are_found_through_aliases_and_merge_keys() {
-        let source =
-            parse("base: &base { k: v }\nnext: &next { <<: *base, m: w }\nlast: { <<: [*next], n: x }\nalias: *base\n");
+        let source = parse(
+            r"
+                base: &base { k: v }
+                next: &next { <<: *base, m: w }
+                last: { <<: [*next], n: x }
+                alias: *base
+            ",
+        );
         assert_eq!(source.value()["last"]["k"].as_str(), Some("v"));
         for place in [route(&["last", "k"]), route(&["alias", "k"])] {
             assert_eq!(source.range(&Place::Key(place.clone())), 14..15);

@@ -61,7 +61,13 @@ pub(super) fn check(decoder: &mut Decoder, source: &Source, definition: &Definit
     // Names are known only where their part of the file could be read.
     let readable = |key: &str| source.value().get(key).is_none_or(serde_yaml::Value::is_mapping);
     for one in &uses {
-        let checker = Checker { definition, one, variables: readable("variables"), env: readable("env") };
+        let checker = Checker {
+            definition,
+            one,
+            variables: readable("variables"),
+            env: readable("env"),
+            matrix: readable("strategy"),
+        };
         decoder.diagnostics.extend(checker.check());
     }
 }
@@ -73,6 +79,8 @@ struct Checker<'a> {
     variables: bool,
     /// Whether the names of the definition's `env` are known.
     env: bool,
+    /// Whether the keys of the matrix are known.
+    matrix: bool,
 }
 
 impl Checker<'_> {
@@ -169,7 +177,7 @@ impl Checker<'_> {
             }
             Site::JobEnv | Site::StepEnv | Site::Script | Site::Local => {
                 let message = format!("the sensitive variable `{name}` can't be part of a larger expression");
-                let help = "write `${{ }}` around the variable alone: its value is put in where it is used, and never computed with";
+                let help = "write `${{ }}` around the variable alone: its value is put in when it is used";
                 Some(self.error("sensitive", message, &reference.span).help(help))
             }
             Site::Strategy | Site::Platform | Site::Condition | Site::Plain => {
@@ -192,7 +200,7 @@ impl Checker<'_> {
     }
 
     fn matrix(&self, reference: &Reference) -> Option<Diagnostic> {
-        let Some(Segment::Key(key)) = reference.path.first() else { return None };
+        let Some(Segment::Key(key)) = reference.path.first().filter(|_| self.matrix) else { return None };
         let Some(names) = &self.definition.strategy.keys else {
             let diagnostic = self.error("unknown-name", "there is no matrix".to_owned(), &reference.span);
             return Some(match key.as_str() {

@@ -6,7 +6,7 @@ use serde_yaml::Value as Yaml;
 
 use super::model::{Field, List, Problem, Read, Setting, TextField};
 use super::scalar::describe;
-use crate::diagnostic::{Diagnostic, Label};
+use crate::diagnostic::{self, Diagnostic, Label};
 use crate::expression::template::{self, Part};
 use crate::expression::{Expr, SyntaxError, Template, Value};
 use crate::source::{Place, Route};
@@ -181,7 +181,9 @@ impl Decoder {
     /// A key that must be there.
     pub(super) fn require<'a>(&mut self, table: &Table<'a>, key: &str, keys: Keys) -> Option<Node<'a>> {
         let node = table.get(key);
-        if node.is_none() {
+        // A slip in the key was reported already, with the key that was meant.
+        let unknown = table.entries.iter().map(|(name, _)| *name).filter(|name| !keys.known.contains(name));
+        if node.is_none() && diagnostic::nearest(key, unknown).is_none() {
             let message = format!("{} needs the key `{key}`", keys.of);
             self.push(Diagnostic::error("missing-key", message).at(Place::Value(table.route.clone())));
         }
@@ -203,7 +205,12 @@ impl Decoder {
         match to_json(node.value) {
             Some(json) => Some(Value::from(json)),
             None => {
-                self.wrong_type("a value without tags and with texts as keys", node);
+                let problem = match node.value {
+                    Yaml::Tagged(_) => Problem::new("YAML tags have no meaning here"),
+                    Yaml::Number(_) => Problem::new("this number is not finite"),
+                    _ => Problem::new("something inside has a YAML tag, or a key that is not a text"),
+                };
+                self.problem(problem, &node.route);
                 None
             }
         }

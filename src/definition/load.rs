@@ -69,12 +69,12 @@ fn definition(decoder: &mut Decoder, source: &Source) -> Option<Definition> {
     let platforms = platforms.map(|node| platform::platforms(decoder, &node)).unwrap_or_default();
     let env = table.get("env").map(|node| step::env(decoder, &node, Site::JobEnv)).unwrap_or_default();
     let defaults = table.get("defaults").and_then(|node| step::defaults(decoder, &node));
-    let (shell, working_directory) = defaults.unwrap_or_default();
+    let defaults = defaults.unwrap_or_default();
     let steps = table.get("steps").map(|node| step::steps(decoder, &node)).unwrap_or_default();
     let outputs = table.get("outputs").map(|node| output::outputs(decoder, &node)).unwrap_or_default();
     strategy::check_platforms(decoder, source, &strategy, &platforms);
     let name = required_name.unwrap_or_default();
-    let definition = Definition { name, variables, strategy, platforms, env, shell, working_directory, steps, outputs };
+    let definition = Definition { name, variables, strategy, platforms, env, defaults, steps, outputs };
     check::check(decoder, source, &definition);
     Some(definition)
 }
@@ -89,7 +89,7 @@ pub(super) fn name(value: &Value) -> Result<String, Problem> {
     }
     // The longest label of a host name.
     if name.len() > 63 {
-        return Err(Problem::new("a name has at most 63 characters"));
+        return Err(Problem::new(format!("`{name}` is too long")).help("a name has at most 63 characters"));
     }
     Ok(name)
 }

@@ -4,7 +4,8 @@
 //! for each part of the language) turn the YAML value into the [`model`]; the matrix is expanded; `check` looks at every
 //! `${{ }}` that decoding met. What is left for planning is to put values in: a [`Field`] is a value that is known, or a
 //! template with the function that will read its result, so a setting is read by the same rules from the file and from a
-//! matrix. `docs/definition.md` documents the language. Pure; may know of `source`, `diagnostic`, `expression`, `matrix`.
+//! matrix. `docs/definition.md` documents the language. Pure; may know of `source`, `diagnostic`,
+//! `expression`, `matrix`, and of `plan::job` for the words that a setting can be (`Arch`, `Firmware` …), nothing else of it.
 
 mod check;
 mod decode;
@@ -23,8 +24,8 @@ pub(crate) use check::{is_status_function, sensitive_alone};
 pub(crate) use decode::bad_value;
 pub use load::{Report, load};
 pub use model::{
-    Action, Condition, Definition, EnvVar, Field, List, Platform, Problem, Read, Setting, Source, Step, Strategy,
-    TextField, Variable,
+    Action, Condition, Debian, Defaults, Definition, EnvVar, Field, List, Platform, Problem, Read, Setting, Source,
+    Step, Strategy, TextField, Variable,
 };
 pub(crate) use scalar::{is_url, show_size};
 pub(crate) use strategy::platform_of;

@@ -14,8 +14,7 @@ pub struct Definition {
     /// At least one, in the file's order.
     pub platforms: Vec<Platform>,
     pub env: Vec<EnvVar>,
-    pub shell: Option<Field<Shell>>,
-    pub working_directory: Option<Field<String>>,
+    pub defaults: Defaults,
     pub steps: Vec<Step>,
     /// Empty: the key is not there.
     pub outputs: Vec<Field<Output>>,
@@ -110,18 +109,26 @@ pub struct Platform {
 /// What a machine's disk starts from.
 #[derive(Clone, Debug)]
 pub enum Source {
-    Debian {
-        suite: Field<String>,
-        packages: Option<List>,
-        kernel: Option<Field<Kernel>>,
-        cloud_init: Option<Field<bool>>,
-        mirror: Option<Field<String>>,
-        apt_sources: Option<Field<String>>,
-    },
-    Image {
-        image: Field<String>,
-        checksum: Option<Field<Checksum>>,
-    },
+    Debian(Box<Debian>),
+    Image { image: Field<String>, checksum: Option<Field<Checksum>> },
+}
+
+/// A Debian suite, bootstrapped from a package mirror.
+#[derive(Clone, Debug)]
+pub struct Debian {
+    pub suite: Field<String>,
+    pub packages: Option<List>,
+    pub kernel: Option<Field<Kernel>>,
+    pub cloud_init: Option<Field<bool>>,
+    pub mirror: Option<Field<String>>,
+    pub apt_sources: Option<Field<String>>,
+}
+
+/// `defaults.run`: what steps that run something in the guest have if they don't say otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct Defaults {
+    pub shell: Option<Field<Shell>>,
+    pub working_directory: Option<Field<String>>,
 }
 
 /// An entry of an `env`.

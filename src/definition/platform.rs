@@ -1,7 +1,7 @@
 //! `platforms`: where machines come from.
 
 use super::decode::{Decoder, Keys, Node, Site, Table};
-use super::model::{Platform, Problem, Source};
+use super::model::{Debian, Platform, Problem, Source};
 use super::scalar;
 use crate::diagnostic::Diagnostic;
 use crate::expression::Value;
@@ -37,7 +37,7 @@ pub(super) fn platforms(decoder: &mut Decoder, node: &Node<'_>) -> Vec<Platform>
 fn platform(decoder: &mut Decoder, name: &str, node: &Node<'_>) -> Option<Platform> {
     if let Err(problem) = super::load::name(&Value::String(name.to_owned())) {
         let diagnostic = Diagnostic::error("bad-name", problem.message).at(Place::Key(node.route.clone()));
-        decoder.push(diagnostic);
+        decoder.push(diagnostic.help(problem.help.unwrap_or_default()));
     }
     let table = decoder.table(node, PLATFORM)?;
     if let Some(node) = decoder.require(&table, "builder", PLATFORM) {
@@ -124,5 +124,5 @@ fn debian(decoder: &mut Decoder, table: &Table<'_>) -> Option<Source> {
     let cloud_init = decoder.optional(table, "cloud-init", site, scalar::boolean);
     let mirror = decoder.optional(table, "mirror", site, scalar::url);
     let apt_sources = decoder.optional(table, "apt-sources", site, scalar::apt_sources);
-    Some(Source::Debian { suite: suite?, packages, kernel, cloud_init, mirror, apt_sources })
+    Some(Source::Debian(Box::new(Debian { suite: suite?, packages, kernel, cloud_init, mirror, apt_sources })))
 }

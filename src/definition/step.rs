@@ -1,12 +1,11 @@
 //! `steps`, `env` and `defaults`: what is done in the machine.
 
 use super::decode::{Decoder, Keys, Node, Site, Table, syntax_error};
-use super::model::{Action, Condition, EnvVar, Field, Problem, Step};
+use super::model::{Action, Condition, Defaults, EnvVar, Problem, Step};
 use super::{scalar, variable};
 use crate::diagnostic::{Diagnostic, Label};
 use crate::expression::template::{self, Part};
 use crate::expression::{self, Expr, Value};
-use crate::plan::job::Shell;
 use crate::source::{Place, Route};
 
 const STEP: Keys = Keys {
@@ -53,15 +52,12 @@ const REBOOT: Keys = Keys { of: "`reboot`", known: &[], later: &[] };
 const DEFAULTS: Keys = Keys { of: "`defaults`", known: &["run"], later: &[] };
 const DEFAULTS_RUN: Keys = Keys { of: "`defaults.run`", known: &["shell", "working-directory"], later: &["as"] };
 
-/// `defaults.run`: its `shell` and its `working-directory`.
-pub(super) fn defaults(
-    decoder: &mut Decoder,
-    node: &Node<'_>,
-) -> Option<(Option<Field<Shell>>, Option<Field<String>>)> {
+pub(super) fn defaults(decoder: &mut Decoder, node: &Node<'_>) -> Option<Defaults> {
     let table = decoder.table(node, DEFAULTS)?;
     let run = decoder.table(&table.get("run")?, DEFAULTS_RUN)?;
     let shell = decoder.optional(&run, "shell", Site::Plain, scalar::shell);
-    Some((shell, decoder.optional(&run, "working-directory", Site::Plain, scalar::guest_path)))
+    let working_directory = decoder.optional(&run, "working-directory", Site::Plain, scalar::guest_path);
+    Some(Defaults { shell, working_directory })
 }
 
 /// An `env`: of the definition, or of a step.

@@ -4,10 +4,11 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::load;
+use crate::source::dedent::dedent;
 
 /// All that is wrong with a definition, as people read it.
 fn check(text: &str) -> String {
-    match load("ovenbird.yml", text) {
+    match load("ovenbird.yml", &dedent(text)) {
         Ok(_) => "valid".to_owned(),
         Err(report) => report.render(false),
     }
@@ -15,7 +16,7 @@ fn check(text: &str) -> String {
 
 /// [`check`] of a definition that is whole but for what is given.
 fn check_with(text: &str) -> String {
-    let mut whole = text.to_owned();
+    let mut whole = dedent(text);
     for (key, value) in [("name:", "name: web\n"), ("platforms:", PLATFORMS)] {
         if !whole.lines().any(|line| line.starts_with(key)) {
             whole.push_str(value);
@@ -114,7 +115,16 @@ fn an_empty_file_says_how_to_begin() {
 
 #[test]
 fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
-    assert_snapshot!(check("nam: web\nplatfroms: {}\nsteps:\n  - run: |\n      echo ${{ vars.x }}\n    timout-minutes: 3\n  - upload: a\nenv: 3\n"), @r"
+    assert_snapshot!(check(r"
+        nam: web
+        platfroms: {}
+        steps:
+          - run: |
+              echo ${{ vars.x }}
+            timout-minutes: 3
+          - upload: a
+        env: 3
+    "), @r"
     error[unknown-key]: a definition has no key `nam`
      --> ovenbird.yml:1:1
       |
@@ -123,18 +133,6 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
       |
       = help: did you mean `name`?
       = help: known keys: `name`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
-
-    error[missing-key]: a definition needs the key `name`
-     --> ovenbird.yml:1:1
-      |
-    1 | nam: web
-      | ^^^
-
-    error[missing-key]: a definition needs the key `platforms`
-     --> ovenbird.yml:1:1
-      |
-    1 | nam: web
-      | ^^^
 
     error[unknown-key]: a definition has no key `platfroms`
      --> ovenbird.yml:2:1
@@ -203,7 +201,12 @@ fn keys_of_a_later_version_are_named_as_such() {
     5 |     cache: {}
       |     ^^^^^
     ");
-    assert_snapshot!(check("name: a\nplatforms:\n  a: { builder: amazon-ebs, source: { ami: x } }\n  b: { builder: qmu, source: { iso: x }, provision: tree, arch: arm64 }\n"), @r"
+    assert_snapshot!(check(r"
+        name: a
+        platforms:
+          a: { builder: amazon-ebs, source: { ami: x } }
+          b: { builder: qmu, source: { iso: x }, provision: tree, arch: arm64 }
+    "), @r"
     error[bad-value]: this version of Ovenbird does not have the builder `amazon-ebs` yet
      --> ovenbird.yml:3:17
       |
@@ -270,6 +273,8 @@ fn names_become_file_names() {
       |
     2 | platforms: { Qemu: { builder: qemu, source: { debian: bookworm } } }
       |              ^^^^
+      |
+      = help: a name has lowercase letters, digits and `-` only, and no `-` at its ends
     ");
 }
 
@@ -298,7 +303,20 @@ fn a_definition_can_ask_for_a_version_of_ovenbird() {
 
 #[test]
 fn values_of_the_wrong_type_are_shown_as_they_are_written() {
-    assert_snapshot!(check("name: web\nplatforms:\n  qemu:\n    builder: qemu\n    source: { debian: bookworm }\n    memory: 1024\n    disk-size: 4GB\n    cpus: 0\n    firmware: EFI\n    arch: x86_64\n    accelerator: [kvm]\n    connect: root\n"), @r"
+    assert_snapshot!(check(r"
+        name: web
+        platforms:
+          qemu:
+            builder: qemu
+            source: { debian: bookworm }
+            memory: 1024
+            disk-size: 4GB
+            cpus: 0
+            firmware: EFI
+            arch: x86_64
+            accelerator: [kvm]
+            connect: root
+    "), @r"
     error[bad-value]: the size `1024` has no unit
      --> ovenbird.yml:6:13
       |
@@ -429,7 +447,20 @@ fn a_source_is_one_of_its_kinds() {
 
 #[test]
 fn a_step_does_exactly_one_thing() {
-    assert_snapshot!(check_with("steps:\n  - name: nothing\n  - run: a\n    script: b\n  - echo hello\n  - run:\n  - upload: a\n  - download: /a\n    owner: root\n    to: ../up\n    shell: bash\n  - reboot: now\n"), @r"
+    assert_snapshot!(check_with(r"
+        steps:
+          - name: nothing
+          - run: a
+            script: b
+          - echo hello
+          - run:
+          - upload: a
+          - download: /a
+            owner: root
+            to: ../up
+            shell: bash
+          - reboot: now
+    "), @r"
     error[missing-key]: the step does nothing
      --> ovenbird.yml:2:5
       |
@@ -504,7 +535,21 @@ fn a_step_does_exactly_one_thing() {
 
 #[test]
 fn details_of_a_step_are_checked() {
-    assert_snapshot!(check_with("steps:\n  - run: a\n    id: 1st\n    shell: zsh\n    working-directory: srv\n    timeout-minutes: 10m\n    retry: { attempts: 0, delay: 10 }\n    env: { 1A: x, B: [x] }\n    continue-on-error: maybe\n  - script: /etc/x\n    id: a\n  - run: b\n    id: A\n"), @r"
+    assert_snapshot!(check_with(r"
+        steps:
+          - run: a
+            id: 1st
+            shell: zsh
+            working-directory: srv
+            timeout-minutes: 10m
+            retry: { attempts: 0, delay: 10 }
+            env: { 1A: x, B: [x] }
+            continue-on-error: maybe
+          - script: /etc/x
+            id: a
+          - run: b
+            id: A
+    "), @r"
     error[bad-value]: `1st` is no id of a step
      --> ovenbird.yml:3:9
       |
@@ -580,8 +625,28 @@ fn details_of_a_step_are_checked() {
 }
 
 #[test]
+fn an_id_names_one_step() {
+    assert_snapshot!(check_with("steps:\n  - { run: a, id: one }\n  - { run: b, id: One }\n"), @r"
+    error[conflict]: two steps have the id `One`
+     --> ovenbird.yml:3:19
+      |
+    2 |   - { run: a, id: one }
+      |                   --- first here
+    3 |   - { run: b, id: One }
+      |                   ^^^ here again
+    ");
+}
+
+#[test]
 fn outputs_are_what_ovenbird_writes() {
-    assert_snapshot!(check_with("outputs:\n  - qcow3\n  - ova\n  - { format: qcow2, compress: zstd }\n  - { format: vmdk, subformat: monolithicFlat }\n  - { compress: bz2 }\n"), @r"
+    assert_snapshot!(check_with(r"
+        outputs:
+          - qcow3
+          - ova
+          - { format: qcow2, compress: zstd }
+          - { format: vmdk, subformat: monolithicFlat }
+          - { compress: bz2 }
+    "), @r"
     error[bad-value]: expected one of `qcow2`, `raw`, `vmdk`, `vdi`, `vhd`, `vhdx`, found `qcow3`
      --> ovenbird.yml:2:5
       |
@@ -635,7 +700,14 @@ fn outputs_are_what_ovenbird_writes() {
 
 #[test]
 fn variables_are_checked_where_they_are_declared() {
-    assert_snapshot!(check_with("variables:\n  1x: a\n  both: { required: true, default: x }\n  Both: b\n  list: [a]\n  from: { env: MY-VAR, requird: true }\n"), @r"
+    assert_snapshot!(check_with(r"
+        variables:
+          1x: a
+          both: { required: true, default: x }
+          Both: b
+          list: [a]
+          from: { env: MY-VAR, requird: true }
+    "), @r"
     error[bad-name]: `1x` is no name of a variable
      --> ovenbird.yml:2:3
       |
@@ -683,7 +755,16 @@ fn variables_are_checked_where_they_are_declared() {
 
 #[test]
 fn an_expression_names_what_exists() {
-    assert_snapshot!(check_with("variables: { version: 1 }\nstrategy: { matrix: { suite: [a] } }\nenv: { A: b }\nsteps:\n  - run: |\n      echo ${{ vars.verison }}\n      echo ${{ matrix.siute }} ${{ evn.A }}\n      echo ${{ env.B }} ${{ platform.nme }}\n"), @r"
+    assert_snapshot!(check_with(r"
+        variables: { version: 1 }
+        strategy: { matrix: { suite: [a] } }
+        env: { A: b }
+        steps:
+          - run: |
+              echo ${{ vars.verison }}
+              echo ${{ matrix.siute }} ${{ evn.A }}
+              echo ${{ env.B }} ${{ platform.nme }}
+    "), @r"
     error[unknown-name]: there is no variable `verison`
      --> ovenbird.yml:6:16
       |
@@ -717,7 +798,6 @@ fn an_expression_names_what_exists() {
     8 |       echo ${{ env.B }} ${{ platform.nme }}
       |                ^^^^^
       |
-      = help: did you mean `A`?
       = help: what `env` has: `A`
 
     error[unknown-name]: `platform` has no key `nme`
@@ -764,7 +844,15 @@ fn an_expression_names_what_exists() {
 
 #[test]
 fn an_expression_is_allowed_where_what_it_names_is_known() {
-    assert_snapshot!(check_with("strategy: { fail-fast: \"${{ matrix.x }}\", matrix: { x: [a] } }\nenv: { A: \"${{ env.B }}\" }\nsteps:\n  - run: a\n    name: ${{ success() }}\n  - run: a\n    env: { A: x, B: \"${{ env.C }}\" }\n"), @r#"
+    assert_snapshot!(check_with(r#"
+        strategy: { fail-fast: "${{ matrix.x }}", matrix: { x: [a] } }
+        env: { A: "${{ env.B }}" }
+        steps:
+          - run: a
+            name: ${{ success() }}
+          - run: a
+            env: { A: x, B: "${{ env.C }}" }
+    "#), @r#"
     error[unknown-context]: the context `matrix` is not known here
      --> ovenbird.yml:1:29
       |
@@ -793,14 +881,22 @@ fn an_expression_is_allowed_where_what_it_names_is_known() {
     7 |     env: { A: x, B: "${{ env.C }}" }
       |                          ^^^^^
       |
-      = help: did you mean `A`?
       = help: what `env` has: `A`
     "#);
 }
 
 #[test]
 fn a_syntax_error_is_shown_inside_the_expression() {
-    assert_snapshot!(check_with("steps:\n  - run: |\n      one\n      two ${{ 'a' == }} three\n  - if: matrix.a = 1\n    run: x\n  - run: ${{ foo('x') }}\n  - run: echo ${{ a\n"), @r"
+    assert_snapshot!(check_with(r"
+        steps:
+          - run: |
+              one
+              two ${{ 'a' == }} three
+          - if: matrix.a = 1
+            run: x
+          - run: ${{ foo('x') }}
+          - run: echo ${{ a
+    "), @r"
     error[expression]: not a valid expression: unexpected end of expression after `==`
      --> ovenbird.yml:4:19
       |
@@ -829,7 +925,17 @@ fn a_syntax_error_is_shown_inside_the_expression() {
 
 #[test]
 fn an_if_is_one_expression() {
-    assert_snapshot!(check_with("steps:\n  - if: ${{ true }} && false\n    run: x\n  - if:\n    run: x\n  - if: [a]\n    run: x\n  - if: ''\n    run: x\n"), @r"
+    assert_snapshot!(check_with(r"
+        steps:
+          - if: ${{ true }} && false
+            run: x
+          - if:
+            run: x
+          - if: [a]
+            run: x
+          - if: ''
+            run: x
+    "), @r"
     error[bad-value]: `if` has text around its `${{ }}`, so it would always be true
      --> ovenbird.yml:2:9
       |
@@ -866,7 +972,20 @@ fn an_if_is_one_expression() {
 
 #[test]
 fn a_sensitive_variable_stays_apart() {
-    assert_snapshot!(check_with("variables: { token: { env: TOKEN, sensitive: true } }\nenv: { T: \"${{ vars.token }}\" }\nsteps:\n  - name: With ${{ vars.token }}\n    run: |\n      login ${{ vars.TOKEN }}\n      login ${{ format('x{0}', vars.token) }}\n      login ${{ toJSON(vars) }} ${{ env.T }}\n  - if: vars.token != ''\n    local: login ${{ vars.token }}\n  - local: login ${{ vars.token }}\n    env: { T: \"${{ vars.token }}\" }\n"), @r"
+    assert_snapshot!(check_with(r#"
+        variables: { token: { env: TOKEN, sensitive: true } }
+        env: { T: "${{ vars.token }}" }
+        steps:
+          - name: With ${{ vars.token }}
+            run: |
+              login ${{ vars.TOKEN }}
+              login ${{ format('x{0}', vars.token) }}
+              login ${{ toJSON(vars) }} ${{ env.T }}
+          - if: vars.token != ''
+            local: login ${{ vars.token }}
+          - local: login ${{ vars.token }}
+            env: { T: "${{ vars.token }}" }
+    "#), @r"
     error[sensitive]: the sensitive variable `token` would be shown here
      --> ovenbird.yml:4:20
       |
@@ -881,7 +1000,7 @@ fn a_sensitive_variable_stays_apart() {
     7 |       login ${{ format('x{0}', vars.token) }}
       |                                ^^^^^^^^^^
       |
-      = help: write `${{ }}` around the variable alone: its value is put in where it is used, and never computed with
+      = help: write `${{ }}` around the variable alone: its value is put in when it is used
 
     error[sensitive]: `vars` holds a sensitive value, so it can be used by name only
      --> ovenbird.yml:8:24
@@ -973,7 +1092,13 @@ fn a_matrix_follows_githubs_rules() {
 
 #[test]
 fn every_cell_knows_its_platform() {
-    let two = "platforms:\n  one: &q { builder: qemu, source: { debian: bookworm } }\n  two: *q\n";
+    let two = dedent(
+        r"
+        platforms:
+          one: &q { builder: qemu, source: { debian: bookworm } }
+          two: *q
+    ",
+    );
     assert_snapshot!(check_with(&format!("strategy: {{ matrix: {{ suite: [a] }} }}\n{two}")), @r"
     error[matrix]: with more than one platform, every cell of the matrix must name one
      --> ovenbird.yml:1:13
@@ -999,7 +1124,7 @@ fn every_cell_knows_its_platform() {
 #[test]
 fn a_value_with_a_tag_or_a_number_as_a_key_is_refused() {
     assert_snapshot!(check_with("env: { A: !x y, 1: z }\n"), @r"
-    error[wrong-type]: expected a value without tags and with texts as keys, found a value with a YAML tag
+    error[bad-value]: YAML tags have no meaning here
      --> ovenbird.yml:1:14
       |
     1 | env: { A: !x y, 1: z }
@@ -1016,8 +1141,33 @@ fn a_value_with_a_tag_or_a_number_as_a_key_is_refused() {
 }
 
 #[test]
+fn the_same_text_is_one_mistake_however_often_it_is_merged() {
+    assert_snapshot!(check_with(
+        r"
+        steps:
+          - &step { run: a, shel: sh }
+          - *step
+        "
+    ), @r"
+    error[unknown-key]: a step has no key `shel`
+     --> ovenbird.yml:2:21
+      |
+    2 |   - &step { run: a, shel: sh }
+      |                     ^^^^
+      |
+      = help: did you mean `shell`?
+      = help: known keys: `name`, `id`, `if`, `run`, `script`, `upload`, `download`, `reboot`, `local`, `args`, `to`, `owner`, `mode`, `env`, `shell`, `working-directory`, `timeout-minutes`, `retry`, `continue-on-error`
+    ");
+}
+
+#[test]
 fn an_error_in_one_part_does_not_make_up_errors_in_others() {
-    assert_snapshot!(check_with("variables: [a]\nstrategy: { matrix: { suite: [a], arch: [] } }\nsteps:\n  - run: echo ${{ vars.x }} ${{ matrix.suite }} ${{ matrix.arch }}\n"), @r"
+    assert_snapshot!(check_with(r"
+        variables: [a]
+        strategy: { matrix: { suite: [a], arch: [] } }
+        steps:
+          - run: echo ${{ vars.x }} ${{ matrix.suite }} ${{ matrix.arch }}
+    "), @r"
     error[wrong-type]: expected `variables`, a mapping, found a list
      --> ovenbird.yml:1:1
       |
@@ -1029,6 +1179,19 @@ fn an_error_in_one_part_does_not_make_up_errors_in_others() {
       |
     2 | strategy: { matrix: { suite: [a], arch: [] } }
       |                                   ^^^^
+    ");
+    assert_snapshot!(check_with("strategy: [a]\nenv: [b]\nsteps: [{ run: \"${{ matrix.x }} ${{ env.y }}\" }]\n"), @r"
+    error[wrong-type]: expected `strategy`, a mapping, found a list
+     --> ovenbird.yml:1:1
+      |
+    1 | strategy: [a]
+      | ^^^^^^^^
+
+    error[wrong-type]: expected `env`, a mapping, found a list
+     --> ovenbird.yml:2:1
+      |
+    2 | env: [b]
+      | ^^^
     ");
 }
 

@@ -82,8 +82,9 @@ fn value(variable: &Variable, given: &Given) -> Result<Value, Diagnostic> {
     }
     for (file, content) in given.files.iter().rev() {
         if let Some(value) = content.get(variable.name.as_str()).filter(|value| !value.is_null()) {
-            let json = serde_json::to_value(value).unwrap_or_default();
-            return typed(variable, Value::from(json), &Origin::File(file));
+            // What is no JSON, such as a value with a tag, has no type that a variable could have.
+            let value = serde_json::to_value(value).map_or_else(|_| Value::from(Vec::new()), Value::from);
+            return typed(variable, value, &Origin::File(file));
         }
     }
     if let Some(name) = &variable.env
@@ -127,8 +128,9 @@ fn mismatch(variable: &Variable, expected: &str, origin: &Origin<'_>) -> Diagnos
         Origin::File(file) => format!("`{file}`"),
         Origin::Flag => format!("`--var {name}=…`"),
     };
-    let diagnostic = Diagnostic::error("variable-type", format!("{from} gives `{name}` no {expected}"))
-        .help(format!("the default of `{name}` says of which type it is"));
+    let message = format!("{from} gives `{name}` a value that is not {expected}");
+    let diagnostic =
+        Diagnostic::error("variable-type", message).help(format!("its default says of which type `{name}` is"));
     match origin {
         Origin::Environment(_) => diagnostic.at(Place::Key(variable.route.clone())),
         Origin::File(_) | Origin::Flag => diagnostic,

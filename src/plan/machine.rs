@@ -63,13 +63,13 @@ fn source(
     job: &JobId,
 ) -> (Option<Source>, Vec<NeededFile>) {
     match &platform.source {
-        definition::Source::Debian { suite, packages, kernel, cloud_init, mirror, apt_sources } => {
-            let suite = resolver.field(suite, scope);
-            let packages = resolver.list(packages.as_ref(), scope);
-            let kernel = resolver.optional(kernel.as_ref(), scope).unwrap_or(Kernel::Generic);
-            let cloud_init = resolver.optional(cloud_init.as_ref(), scope).unwrap_or(true);
-            let mirror = resolver.optional(mirror.as_ref(), scope);
-            let apt_sources = resolver.optional(apt_sources.as_ref(), scope);
+        definition::Source::Debian(debian) => {
+            let suite = resolver.field(&debian.suite, scope);
+            let packages = resolver.list(debian.packages.as_ref(), scope);
+            let kernel = resolver.optional(debian.kernel.as_ref(), scope).unwrap_or(Kernel::Generic);
+            let cloud_init = resolver.optional(debian.cloud_init.as_ref(), scope).unwrap_or(true);
+            let mirror = resolver.optional(debian.mirror.as_ref(), scope);
+            let apt_sources = resolver.optional(debian.apt_sources.as_ref(), scope);
             let debian = |suite| Debian { suite, packages, kernel, cloud_init, mirror, apt_sources };
             (suite.map(debian).map(Source::Debian), Vec::new())
         }

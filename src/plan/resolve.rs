@@ -53,8 +53,6 @@ pub fn plan(
         return Ok(Plan { name: definition.name.clone(), jobs, platforms, fail_fast, max_parallel, files });
     }
     diagnostic::sort(&mut diagnostics, source);
-    // A mistake that every job has is one mistake.
-    diagnostics.dedup_by(|a, b| a.rule == b.rule && a.message == b.message && a.labels == b.labels);
     Err(diagnostics)
 }
 

@@ -69,7 +69,7 @@ impl<'a> Resolver<'a> {
 
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(match &self.job {
-            Some(job) => diagnostic.help(format!("in the job `{job}`")),
+            Some(job) => diagnostic.note(format!("in the job `{job}`")),
             None => diagnostic,
         });
     }
@@ -202,6 +202,12 @@ impl<'a> Resolver<'a> {
                     pieces.push((part, Some(newlines)));
                 }
             }
+        }
+        let nul = |(part, _): &(Part, Option<usize>)| matches!(part, Part::Literal(text) if text.contains('\0'));
+        if pieces.iter().any(nul) {
+            let diagnostic = Diagnostic::error("bad-value", "a NUL character can't be given to a program");
+            self.push(diagnostic.at(Place::Value(field.route.clone())));
+            return None;
         }
         Some(pieces)
     }

@@ -120,7 +120,7 @@ fn action(resolver: &mut Resolver<'_>, step: &definition::Step, scope: &Scope, t
     Some(match &step.action {
         definition::Action::Run(text) => {
             let (script, lines) = resolver.script(text, scope)?;
-            let shell = own_shell.or_else(|| resolver.optional(definition.shell.as_ref(), scope));
+            let shell = own_shell.or_else(|| resolver.optional(definition.defaults.shell.as_ref(), scope));
             let working_directory = own_directory.or_else(|| default_directory(resolver, scope));
             Action::Run(Run { script, lines, shell: shell.unwrap_or(Shell::Default), working_directory })
         }
@@ -151,7 +151,7 @@ fn action(resolver: &mut Resolver<'_>, step: &definition::Step, scope: &Scope, t
 }
 
 fn default_directory(resolver: &mut Resolver<'_>, scope: &Scope) -> Option<String> {
-    let field: Option<&Field<String>> = resolver.definition.working_directory.as_ref();
+    let field: Option<&Field<String>> = resolver.definition.defaults.working_directory.as_ref();
     resolver.optional(field, scope)
 }
 

@@ -9,10 +9,12 @@ use super::job::{Action, Condition, Job, Platform, Step};
 use super::{Given, Plan, resolve_variables, select};
 use crate::definition;
 use crate::diagnostic;
+use crate::source::dedent::dedent;
 
 /// A plan, or all that is wrong.
 fn plan_with(text: &str, given: &Given) -> Result<Plan, String> {
-    let (definition, source) = definition::load("images/ovenbird.yml", text).map_err(|report| report.render(false))?;
+    let (definition, source) =
+        definition::load("images/ovenbird.yml", &dedent(text)).map_err(|report| report.render(false))?;
     let render = |diagnostics: Vec<diagnostic::Diagnostic>| diagnostic::render(&diagnostics, &source, false);
     let (inputs, _) = resolve_variables(&definition, given).map_err(render)?;
     super::plan(&source, &definition, &inputs, Utf8Path::new("/repo/images")).map_err(render)
@@ -26,7 +28,7 @@ const HEAD: &str = "name: web\nplatforms: { qemu: { builder: qemu, source: { deb
 
 /// The steps of the first job, or all that is wrong.
 fn steps(text: &str) -> String {
-    match plan(&format!("{HEAD}{text}")) {
+    match plan(&(HEAD.to_owned() + &dedent(text))) {
         Ok(plan) => plan.jobs.first().map(show_steps).unwrap_or_default(),
         Err(errors) => errors,
     }
@@ -54,13 +56,28 @@ fn show_step(step: &Step) -> String {
 
 /// Errors of a definition, given variables.
 fn errors(text: &str, given: &Given) -> String {
-    plan_with(&format!("{HEAD}{text}"), given).map(|_| "planned".to_owned()).unwrap_or_else(|errors| errors)
+    plan_with(&(HEAD.to_owned() + &dedent(text)), given).map(|_| "planned".to_owned()).unwrap_or_else(|errors| errors)
 }
 
 #[test]
 fn a_job_is_fully_resolved() {
     let plan = plan(
-        "name: web\nvariables: { port: 8080, token: { env: TOKEN, sensitive: true } }\nstrategy: { matrix: { suite: [bookworm], cpus: [4] } }\nplatforms:\n  qemu:\n    builder: qemu\n    source: { debian: \"${{ matrix.suite }}\", packages: [nginx] }\n    cpus: ${{ matrix.cpus }}\n    disk-size: 4GiB\nenv: { PORT: \"${{ vars.port }}\", TOKEN: \"${{ vars.token }}\" }\nsteps:\n  - run: |\n      login ${{ vars.token }}\n      serve ${{ env.PORT }} ${{ platform.arch }}\n",
+        r#"
+            name: web
+            variables: { port: 8080, token: { env: TOKEN, sensitive: true } }
+            strategy: { matrix: { suite: [bookworm], cpus: [4] } }
+            platforms:
+              qemu:
+                builder: qemu
+                source: { debian: "${{ matrix.suite }}", packages: [nginx] }
+                cpus: ${{ matrix.cpus }}
+                disk-size: 4GiB
+            env: { PORT: "${{ vars.port }}", TOKEN: "${{ vars.token }}" }
+            steps:
+              - run: |
+                  login ${{ vars.token }}
+                  serve ${{ env.PORT }} ${{ platform.arch }}
+        "#,
     );
     let json = plan.and_then(|plan| super::json(&plan, &plan.jobs).map_err(|error| error.to_string()));
     assert_snapshot!(json.unwrap_or_else(|errors| errors), @r#"
@@ -178,7 +195,14 @@ fn a_job_is_fully_resolved() {
 
 #[test]
 fn without_a_matrix_every_platform_is_built_once() {
-    let text = "name: web\nplatforms:\n  one: &q { builder: qemu, source: { debian: bookworm } }\n  two: { <<: *q, firmware: uefi, memory: 512MiB }\noutputs: [qcow2, { format: raw, compress: zstd }]\nsteps: [{ run: a, if: platform.firmware == 'uefi' }]\n";
+    let text = r"
+        name: web
+        platforms:
+          one: &q { builder: qemu, source: { debian: bookworm } }
+          two: { <<: *q, firmware: uefi, memory: 512MiB }
+        outputs: [qcow2, { format: raw, compress: zstd }]
+        steps: [{ run: a, if: platform.firmware == 'uefi' }]
+    ";
     let table = plan(text).map(|plan| super::table(&plan, &plan.jobs));
     assert_snapshot!(table.unwrap_or_else(|errors| errors), @r"
     JOB  PLATFORM  SOURCE           ARCH   FIRMWARE  MACHINE        OUTPUTS        STEPS
@@ -191,7 +215,19 @@ fn without_a_matrix_every_platform_is_built_once() {
 
 #[test]
 fn each_cell_of_a_matrix_is_a_job_for_its_platform() {
-    let text = "name: web\nstrategy:\n  max-parallel: 2\n  fail-fast: false\n  matrix:\n    platform: [one, two]\n    suite: [bookworm, trixie]\n    exclude: [{ platform: two, suite: trixie }]\nplatforms:\n  one: { builder: qemu, source: { debian: \"${{ matrix.suite }}\" } }\n  two: { builder: qemu, source: { image: base.qcow2 } }\n";
+    let text = r#"
+        name: web
+        strategy:
+          max-parallel: 2
+          fail-fast: false
+          matrix:
+            platform: [one, two]
+            suite: [bookworm, trixie]
+            exclude: [{ platform: two, suite: trixie }]
+        platforms:
+          one: { builder: qemu, source: { debian: "${{ matrix.suite }}" } }
+          two: { builder: qemu, source: { image: base.qcow2 } }
+    "#;
     let table = plan(text).map(|plan| super::table(&plan, &plan.jobs));
     assert_snapshot!(table.unwrap_or_else(|errors| errors), @r"
     JOB           PLATFORM  SOURCE           ARCH   FIRMWARE  MACHINE      OUTPUTS  STEPS
@@ -205,7 +241,18 @@ fn each_cell_of_a_matrix_is_a_job_for_its_platform() {
 
 #[test]
 fn an_if_is_decided_as_far_as_planning_can() {
-    assert_snapshot!(steps("variables: { on: true }\nsteps:\n  - { run: a, if: vars.on }\n  - { run: b, if: \"!vars.on\" }\n  - { run: c, if: always() }\n  - { run: d, if: \"${{ failure() && vars.on }}\" }\n  - { run: e, if: false }\n  - { run: f, if: \"false && failure()\" }\n  - { run: g, if: env.X == 'y', env: { X: y } }\n  - { run: h, if: true }\n"), @r#"
+    assert_snapshot!(steps(r#"
+        variables: { on: true }
+        steps:
+          - { run: a, if: vars.on }
+          - { run: b, if: "!vars.on" }
+          - { run: c, if: always() }
+          - { run: d, if: "${{ failure() && vars.on }}" }
+          - { run: e, if: false }
+          - { run: f, if: "false && failure()" }
+          - { run: g, if: env.X == 'y', env: { X: y } }
+          - { run: h, if: true }
+    "#), @r#"
     0 (line 5): Run a
        "a" lines [5] shell Default
     1 (line 6): Run b, never
@@ -227,7 +274,23 @@ fn an_if_is_decided_as_far_as_planning_can() {
 
 #[test]
 fn each_line_of_a_script_knows_its_line_of_the_definition() {
-    assert_snapshot!(steps("variables: { two: \"x\\ny\" }\nsteps:\n  - run: |\n      one\n\n      two ${{ vars.two }} ${{\n        'z' }}\n      three\n  - run: one\n  - run: >\n      folded\n      into one\n\n      second\n  - run: \"${{ vars.two }}\"\n"), @r#"
+    assert_snapshot!(steps(r#"
+        variables: { two: "x\ny" }
+        steps:
+          - run: |
+              one
+
+              two ${{ vars.two }} ${{
+                'z' }}
+              three
+          - run: one
+          - run: >
+              folded
+              into one
+
+              second
+          - run: "${{ vars.two }}"
+    "#), @r#"
     0 (line 5): Run one
        "one\n\ntwo x\ny z\nthree\n" lines [6, 7, 8, 8, 10] shell Default
     1 (line 11): Run one
@@ -241,7 +304,17 @@ fn each_line_of_a_script_knows_its_line_of_the_definition() {
 
 #[test]
 fn defaults_apply_to_what_runs_in_the_guest() {
-    assert_snapshot!(steps("defaults: { run: { shell: sh, working-directory: /srv } }\nsteps:\n  - run: a\n  - { run: b, shell: bash }\n  - { local: c }\n  - { script: d.sh }\n  - { upload: e, to: /e }\n  - reboot: {}\n  - run: a very long command line that goes on and on until nobody wants to read it as a name\n"), @r#"
+    assert_snapshot!(steps(r"
+        defaults: { run: { shell: sh, working-directory: /srv } }
+        steps:
+          - run: a
+          - { run: b, shell: bash }
+          - { local: c }
+          - { script: d.sh }
+          - { upload: e, to: /e }
+          - reboot: {}
+          - run: a very long command line that goes on and on until nobody wants to read it as a name
+    "), @r#"
     0 (line 5): Run a
        "a" lines [5] shell Sh
     1 (line 6): Run b
@@ -257,7 +330,16 @@ fn defaults_apply_to_what_runs_in_the_guest() {
 
 #[test]
 fn a_setting_that_an_expression_gives_is_checked_like_one_that_is_written() {
-    let text = "name: web\nstrategy: { matrix: { memory: [1GiB, 1GB], cpus: [two], list: [[a, b]] } }\nplatforms:\n  qemu: { builder: qemu, source: { debian: bookworm }, memory: \"${{ matrix.memory }}\", cpus: \"${{ matrix.cpus }}\", disk-size: 64MiB }\nsteps:\n  - run: echo ${{ matrix.list }}\n  - upload: ${{ matrix.cpus }}/../..\n    to: /x\n";
+    let text = r#"
+        name: web
+        strategy: { matrix: { memory: [1GiB, 1GB], cpus: [two], list: [[a, b]] } }
+        platforms:
+          qemu: { builder: qemu, source: { debian: bookworm }, memory: "${{ matrix.memory }}", cpus: "${{ matrix.cpus }}", disk-size: 64MiB }
+        steps:
+          - run: echo ${{ matrix.list }}
+          - upload: ${{ matrix.cpus }}/../..
+            to: /x
+    "#;
     assert_snapshot!(plan(text).map(|_| String::new()).unwrap_or_else(|errors| errors), @r#"
     error[bad-value]: `GB` is no unit of size
      --> images/ovenbird.yml:4:64
@@ -266,7 +348,7 @@ fn a_setting_that_an_expression_gives_is_checked_like_one_that_is_written() {
       |                                                                ^^^^^^^^^^^^^^^^^^^^^^
       |
       = help: did you mean `1GiB`?
-      = help: in the job `1gb-two-a-b`
+      = note: in the job `1gb-two-a-b`
 
     error[bad-value]: expected a number of CPUs, a whole number, found `two`
      --> images/ovenbird.yml:4:94
@@ -274,7 +356,7 @@ fn a_setting_that_an_expression_gives_is_checked_like_one_that_is_written() {
     4 |   qemu: { builder: qemu, source: { debian: bookworm }, memory: "${{ matrix.memory }}", cpus: "${{ matrix.cpus }}", disk-size: 64MiB }
       |                                                                                              ^^^^^^^^^^^^^^^^^^^^
       |
-      = help: in the job `1gib-two-a-b`
+      = note: in the job `1gib-two-a-b`
 
     error[bad-value]: a Debian system does not fit on a disk of 64MiB
      --> images/ovenbird.yml:4:127
@@ -283,7 +365,7 @@ fn a_setting_that_an_expression_gives_is_checked_like_one_that_is_written() {
       |                                                                                                                               ^^^^^
       |
       = help: give at least 1GiB
-      = help: in the job `1gib-two-a-b`
+      = note: in the job `1gib-two-a-b`
 
     error[expression]: a list can't be put into a text
      --> images/ovenbird.yml:6:19
@@ -292,7 +374,7 @@ fn a_setting_that_an_expression_gives_is_checked_like_one_that_is_written() {
       |                   ^^^^^^^^^^^
       |
       = help: use `join` or `toJSON`
-      = help: in the job `1gib-two-a-b`
+      = note: in the job `1gib-two-a-b`
 
     error[bad-value]: `two/../..` leads out of the folder of the definition
      --> images/ovenbird.yml:7:13
@@ -301,13 +383,18 @@ fn a_setting_that_an_expression_gives_is_checked_like_one_that_is_written() {
       |             ^^^^^^^^^^^^^^^^^^^^^^^^
       |
       = help: a definition uses files of its own repository only: others have no history there
-      = help: in the job `1gib-two-a-b`
+      = note: in the job `1gib-two-a-b`
     "#);
 }
 
 #[test]
 fn a_key_that_only_some_cells_have_leaves_the_default_in_the_others() {
-    let text = "name: web\nstrategy: { matrix: { suite: [a, b], include: [{ suite: b, cpus: 8 }] } }\nplatforms:\n  qemu: { builder: qemu, source: { debian: \"${{ matrix.suite }}\" }, cpus: \"${{ matrix.cpus }}\" }\n";
+    let text = r#"
+        name: web
+        strategy: { matrix: { suite: [a, b], include: [{ suite: b, cpus: 8 }] } }
+        platforms:
+          qemu: { builder: qemu, source: { debian: "${{ matrix.suite }}" }, cpus: "${{ matrix.cpus }}" }
+    "#;
     let cpus = plan(text).map(|plan| {
         plan.jobs
             .iter()
@@ -322,7 +409,12 @@ fn a_key_that_only_some_cells_have_leaves_the_default_in_the_others() {
 
 #[test]
 fn a_list_can_come_whole_from_one_expression() {
-    let text = "name: web\nstrategy: { matrix: { packages: [[nginx, curl]] } }\nplatforms:\n  qemu: { builder: qemu, source: { debian: bookworm, packages: \"${{ matrix.packages }}\" } }\n";
+    let text = r#"
+        name: web
+        strategy: { matrix: { packages: [[nginx, curl]] } }
+        platforms:
+          qemu: { builder: qemu, source: { debian: bookworm, packages: "${{ matrix.packages }}" } }
+    "#;
     let source = plan(text).map(|plan| {
         plan.jobs.first().map(|job| {
             let Platform::Qemu(qemu) = &job.platform;
@@ -344,13 +436,21 @@ fn an_image_from_the_web_needs_a_checksum() {
       |                                                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       |
       = help: add `checksum: "sha256:…"`, or `file:` and the URL of the `SHA256SUMS` beside the image
-      = help: in the job `qemu`
+      = note: in the job `qemu`
     "#);
 }
 
 #[test]
 fn files_that_jobs_need_are_listed_once_and_never_for_steps_that_do_not_run() {
-    let text = "name: web\nstrategy: { matrix: { n: [1, 2] } }\nplatforms: { qemu: { builder: qemu, source: { image: base.qcow2, checksum: \"file:SHA256SUMS\" } } }\nsteps:\n  - script: scripts/a.sh\n  - { upload: site/, to: /srv }\n  - { upload: nowhere, to: /srv, if: false }\n";
+    let text = r#"
+        name: web
+        strategy: { matrix: { n: [1, 2] } }
+        platforms: { qemu: { builder: qemu, source: { image: base.qcow2, checksum: "file:SHA256SUMS" } } }
+        steps:
+          - script: scripts/a.sh
+          - { upload: site/, to: /srv }
+          - { upload: nowhere, to: /srv, if: false }
+    "#;
     let plan = plan(text);
     let files = plan.as_ref().map(|plan| {
         plan.files.iter().map(|file| format!("{:?} {} {}\n", file.kind, file.path, file.job)).collect::<String>()
@@ -361,7 +461,7 @@ fn files_that_jobs_need_are_listed_once_and_never_for_steps_that_do_not_run() {
     Script /repo/images/scripts/a.sh 1
     Upload /repo/images/site/ 1
     ");
-    let (_, source) = definition::load("ovenbird.yml", text).unwrap();
+    let (_, source) = definition::load("ovenbird.yml", &dedent(text)).unwrap();
     let missing: Vec<_> = plan
         .iter()
         .flat_map(|plan| &plan.files)
@@ -403,7 +503,13 @@ fn the_last_value_given_to_a_variable_wins() {
 
 #[test]
 fn what_is_wrong_with_given_values_says_where_it_comes_from() {
-    let variables = "variables:\n  port: { env: PORT, default: 80 }\n  debug: false\n  token: { env: TOKEN, required: true, sensitive: true }\n  other: { required: true }\n";
+    let variables = r"
+        variables:
+          port: { env: PORT, default: 80 }
+          debug: false
+          token: { env: TOKEN, required: true, sensitive: true }
+          other: { required: true }
+    ";
     let given = Given {
         environment: [("PORT".to_owned(), "http".to_owned())].into(),
         files: vec![("vars.yml".to_owned(), serde_yaml::from_str("prot: 1\n").unwrap())],
@@ -419,17 +525,17 @@ fn what_is_wrong_with_given_values_says_where_it_comes_from() {
      |
      = help: variables of the definition: `port`, `debug`, `token`, `other`
 
-    error[variable-type]: the environment variable `PORT` gives `port` no a number
+    error[variable-type]: the environment variable `PORT` gives `port` a value that is not a number
      --> images/ovenbird.yml:4:3
       |
     4 |   port: { env: PORT, default: 80 }
       |   ^^^^
       |
-      = help: the default of `port` says of which type it is
+      = help: its default says of which type `port` is
 
-    error[variable-type]: `--var debug=…` gives `debug` no `true` or `false`
+    error[variable-type]: `--var debug=…` gives `debug` a value that is not `true` or `false`
      |
-     = help: the default of `debug` says of which type it is
+     = help: its default says of which type `debug` is
 
     error[missing-variable]: the required variable `token` has no value
      --> images/ovenbird.yml:6:3
@@ -451,9 +557,14 @@ fn what_is_wrong_with_given_values_says_where_it_comes_from() {
 
 #[test]
 fn a_sensitive_value_never_enters_a_job() {
-    let text = format!(
-        "{HEAD}variables: {{ token: {{ env: TOKEN, sensitive: true }} }}\nenv: {{ T: \"Bearer ${{{{ vars.token }}}}\" }}\nsteps: [{{ run: \"use ${{{{ vars.token }}}}\" }}]\n"
-    );
+    let text = HEAD.to_owned()
+        + &dedent(
+            r#"
+            variables: { token: { env: TOKEN, sensitive: true } }
+            env: { T: "Bearer ${{ vars.token }}" }
+            steps: [{ run: "use ${{ vars.token }}" }]
+            "#,
+        );
     let given = Given { environment: [("TOKEN".to_owned(), "hunter2".to_owned())].into(), ..Given::default() };
     let plan = plan_with(&text, &given).unwrap();
     let json = super::json(&plan, &plan.jobs).unwrap();
@@ -467,6 +578,30 @@ fn a_sensitive_value_never_enters_a_job() {
 }
 
 #[test]
+fn a_nul_character_is_refused_before_a_program_gets_it() {
+    assert_snapshot!(steps("steps: [{ run: \"a\\0b\" }]\n"), @r#"
+    error[bad-value]: a NUL character can't be given to a program
+     --> images/ovenbird.yml:3:16
+      |
+    3 | steps: [{ run: "a\0b" }]
+      |                ^^^^^^
+      |
+      = note: in the job `qemu`
+    "#);
+}
+
+#[test]
+fn two_hundred_and_fifty_six_cells_are_jobs_with_unique_ids() {
+    let numbers = (0..16).map(|number| number.to_string()).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "{HEAD}strategy: {{ matrix: {{ a: [{numbers}], b: [{numbers}] }} }}\nsteps: [{{ run: \"${{{{ matrix.a }}}}\" }}]\n"
+    );
+    let plan = plan(&text).unwrap();
+    let ids: std::collections::BTreeSet<_> = plan.jobs.iter().map(|job| &job.id).collect();
+    assert_eq!((plan.jobs.len(), ids.len(), plan.platforms.len()), (256, 256, 256));
+}
+
+#[test]
 fn a_job_survives_its_wire_form() {
     let plan = plan(&format!("{HEAD}steps: [{{ run: a, if: \"failure() && true\" }}]\n")).unwrap();
     let json = serde_json::to_string(&plan.jobs[0]).unwrap();
@@ -475,7 +610,14 @@ fn a_job_survives_its_wire_form() {
 
 #[test]
 fn jobs_are_chosen_by_name_and_by_expression() {
-    let plan = plan("name: web\nstrategy: { matrix: { suite: [bookworm, trixie], n: [1, 2] } }\nplatforms: { qemu: { builder: qemu, source: { debian: bookworm } } }\n").unwrap();
+    let plan = plan(
+        r"
+        name: web
+        strategy: { matrix: { suite: [bookworm, trixie], n: [1, 2] } }
+        platforms: { qemu: { builder: qemu, source: { debian: bookworm } } }
+    ",
+    )
+    .unwrap();
     let choose = |jobs: &[&str], only: Option<&str>| {
         let jobs: Vec<String> = jobs.iter().map(|&job| job.to_owned()).collect();
         match select(&plan, &jobs, only) {
