@@ -9,6 +9,7 @@
 //! [`mod@convert`] writes the output files; [`manifest`] records what was built. Nothing is ever mounted. Knows nothing
 //! of platforms but [`Disk`](crate::platform::Disk).
 
+pub mod bootstrap;
 mod checksum;
 mod compress;
 pub mod convert;
