@@ -71,9 +71,8 @@ impl Console {
                 }
             }
         }
-        // A prompt is a line that does not end.
         let partial = clean_line(&heard.partial);
-        heard.diagnosis.see(&partial);
+        heard.diagnosis.see_unfinished(&partial);
         lines
     }
 
@@ -144,6 +143,16 @@ mod tests {
         assert!(console.hear(b"ue> ").is_empty());
         assert_eq!(console.fatal().map(|finding| finding.kind), Some(Kind::GrubError));
         assert_eq!(console.tail(), ["error: unknown filesystem.", "grub rescue> "]);
+    }
+
+    #[test]
+    fn a_line_is_told_whole_or_not_yet() {
+        let console = Console::default();
+        console.hear(b"[ 6.6] Kernel panic - not syncing");
+        assert_eq!(console.fatal(), None);
+        console.hear(b": sysrq triggered crash\r\n");
+        let line = console.fatal().map(|finding| finding.line);
+        assert_eq!(line.as_deref(), Some("[ 6.6] Kernel panic - not syncing: sysrq triggered crash"));
     }
 
     #[test]

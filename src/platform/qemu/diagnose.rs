@@ -95,6 +95,11 @@ impl Kind {
         }
     }
 
+    /// Whether what says so waits for someone to type behind it.
+    fn is_prompt(self) -> bool {
+        matches!(self, Self::UefiShell | Self::GrubRescue | Self::GrubPrompt | Self::InitramfsShell | Self::LoginPrompt)
+    }
+
     /// Whether an earlier `cause` tells more than this fatal finding.
     fn is_explained_by(self, cause: Self) -> bool {
         match cause {
@@ -127,7 +132,19 @@ impl Diagnosis {
             // Another boot: what was wrong with the last one may be mended.
             *self = Self::default();
         }
-        let Some(kind) = kind_of(line) else { return };
+        if let Some(kind) = kind_of(line) {
+            self.note(kind, line);
+        }
+    }
+
+    /// Takes note of a line that has no end yet: only a prompt is whole without one.
+    pub(super) fn see_unfinished(&mut self, line: &str) {
+        if let Some(kind) = kind_of(line).filter(|kind| kind.is_prompt()) {
+            self.note(kind, line);
+        }
+    }
+
+    fn note(&mut self, kind: Kind, line: &str) {
         let line = line.trim().to_owned();
         if !kind.is_fatal() {
             self.suspicions.insert(kind, line);
