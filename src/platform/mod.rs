@@ -13,8 +13,11 @@ use crate::context::JobCtx;
 use crate::event::Failure;
 use crate::guest::Guest;
 
+mod launch;
 #[cfg(feature = "qemu")]
 pub mod qemu;
+
+pub use launch::{Prepared, prepare};
 
 /// A machine that was launched for a build.
 #[async_trait]

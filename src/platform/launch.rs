@@ -1,0 +1,49 @@
+//! From a job to a started machine: the one `match` over the platforms.
+
+use super::Machine;
+#[cfg(feature = "qemu")]
+use super::qemu;
+use crate::context::JobCtx;
+use crate::plan::job::{Job, Platform};
+
+/// A machine whose source is here and that can be started.
+#[derive(Debug)]
+pub enum Prepared {
+    #[cfg(feature = "qemu")]
+    Qemu(Box<qemu::Prepared>),
+}
+
+/// Brings what the job's machine starts from (phase `source`).
+///
+/// # Errors
+/// The source can't be had, or this machine lacks what the platform needs.
+pub async fn prepare(ctx: &JobCtx, job: &Job) -> anyhow::Result<Prepared> {
+    match &job.platform {
+        #[cfg(feature = "qemu")]
+        Platform::Qemu(spec) => Ok(Prepared::Qemu(Box::new(qemu::prepare(ctx, spec).await?))),
+        #[cfg(not(feature = "qemu"))]
+        Platform::Qemu(_) => {
+            let _ = ctx;
+            anyhow::bail!("this ovenbird was built without the platform `qemu`")
+        }
+    }
+}
+
+impl Prepared {
+    /// Starts the machine (phase `boot`). It does not wait for the guest: [`Machine::connect`] does.
+    ///
+    /// # Errors
+    /// The machine can't be started.
+    #[cfg_attr(not(feature = "qemu"), expect(clippy::unused_async, reason = "there is no platform to wait for"))]
+    pub async fn launch(self, ctx: &JobCtx) -> anyhow::Result<Box<dyn Machine>> {
+        match self {
+            #[cfg(feature = "qemu")]
+            Self::Qemu(prepared) => Ok(Box::new(prepared.launch(ctx).await?)),
+            #[cfg(not(feature = "qemu"))]
+            _ => {
+                let _ = ctx;
+                anyhow::bail!("this ovenbird was built without any platform")
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Which accelerator runs a machine, and why that one.
+//!
+//! `/dev/kvm` may exist and yet hang every guest: nested virtualization that only half works is common on CI runners. So an
+//! accelerator *works* when a guest has run in it: a boot sector (`accelerator.s`) that enters 64-bit mode, uses SSE, takes
+//! a timer interrupt and reports through a debug device. The verdict is kept for this boot and this QEMU.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+use super::arguments::Accelerator;
+use super::program::Qemu;
+use crate::context::{Cancelled, Explained, JobCtx, clean_line};
+use crate::event::Failure;
+use crate::journal::process::boot_id;
+use crate::plan::job::{self, Arch};
+use crate::program::Running;
+
+/// The assembled `accelerator.s`.
+const PROBE: &[u8; 512] = include_bytes!("accelerator.bin");
+/// The firmware does not boot from a disk without a single cylinder.
+const PROBE_DISK: u64 = 1024 * 1024;
+/// Where it works the guest needs a tenth of a second; a busy machine gets fifty times that.
+const PROBE_DEADLINE: Duration = Duration::from_secs(5);
+/// `isa-debug-exit` turns the value 0x10 that the guest writes into this: `value << 1 | 1`.
+const PROBE_PASSED: i32 = 33;
+
+/// The accelerator that was chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub accelerator: Accelerator,
+    /// A sentence's part that follows `because`.
+    pub reason: String,
+}
+
+/// What is known of KVM on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Verdict {
+    works: bool,
+    reason: String,
+}
+
+impl Verdict {
+    fn no(reason: impl Into<String>) -> Self {
+        Self { works: false, reason: reason.into() }
+    }
+}
+
+/// Chooses.
+///
+/// # Errors
+/// KVM was asked for by name and does not work; the probe can't be run; the job is cancelled.
+pub(super) async fn choose(ctx: &JobCtx, wanted: job::Accelerator, arch: Arch, qemu: &Qemu) -> anyhow::Result<Choice> {
+    if wanted == job::Accelerator::Tcg {
+        return Ok(Choice { accelerator: Accelerator::Tcg, reason: "`accelerator: tcg` asks for it".to_owned() });
+    }
+    let verdict = verdict(ctx, arch, qemu).await?;
+    if verdict.works {
+        return Ok(Choice { accelerator: Accelerator::Kvm, reason: verdict.reason });
+    }
+    if wanted == job::Accelerator::Kvm {
+        bail!(Explained(Failure {
+            hint: Some("`accelerator: auto` builds without KVM, several times slower".to_owned()),
+            ..Failure::new(format!("KVM does not work here: {}", verdict.reason))
+        }));
+    }
+    Ok(Choice { accelerator: Accelerator::Tcg, reason: verdict.reason })
+}
+
+async fn verdict(ctx: &JobCtx, arch: Arch, qemu: &Qemu) -> anyhow::Result<Verdict> {
+    let host = std::env::consts::ARCH;
+    if !matches!((arch, host), (Arch::Amd64, "x86_64") | (Arch::Arm64, "aarch64")) {
+        return Ok(Verdict::no(format!("KVM can't run `{}` guests on `{host}`", arch.debian())));
+    }
+    if let Err(error) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
+        return Ok(Verdict::no(match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no /dev/kvm".to_owned(),
+            std::io::ErrorKind::PermissionDenied => {
+                "this user may not open /dev/kvm: add it to the group `kvm`".to_owned()
+            }
+            _ => format!("/dev/kvm can't be opened: {error}"),
+        }));
+    }
+    let memory = Memory::of(ctx, qemu);
+    if let Some(verdict) = memory.recall() {
+        return Ok(verdict);
+    }
+    let verdict = probe(ctx, qemu, Accelerator::Kvm).await?;
+    memory.keep(&verdict);
+    Ok(verdict)
+}
+
+/// Runs the probe. A guest that does not pass is a verdict, not an error.
+async fn probe(ctx: &JobCtx, qemu: &Qemu, accelerator: Accelerator) -> anyhow::Result<Verdict> {
+    let disk = ctx.work.join("accelerator-probe.img");
+    let write = || {
+        let file = std::fs::File::create(&disk)?;
+        std::os::unix::fs::FileExt::write_all_at(&file, PROBE, 0)?;
+        file.set_len(PROBE_DISK)
+    };
+    write().with_context(|| format!("failed to write `{disk}`"))?;
+    let verdict = run_probe(ctx, qemu, accelerator, &disk).await;
+    // It goes with the work folder at the latest.
+    let _ = std::fs::remove_file(&disk);
+    verdict
+}
+
+async fn run_probe(ctx: &JobCtx, qemu: &Qemu, accelerator: Accelerator, disk: &Utf8PathBuf) -> anyhow::Result<Verdict> {
+    let mut command = Command::new(qemu.program);
+    command.args(["-nodefaults", "-no-user-config", "-machine", "q35", "-m", "64M", "-display", "none", "-no-reboot"]);
+    command.args(["-accel", accelerator.as_str(), "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+    command.args(["-cpu", if accelerator == Accelerator::Kvm { "host" } else { "max" }]);
+    let node = serde_json::json!({
+        "node-name": "probe", "driver": "raw", "read-only": true,
+        "file": { "driver": "file", "filename": disk, "read-only": true },
+    });
+    command.args(["-blockdev", &node.to_string(), "-device", "virtio-blk-pci,drive=probe,bootindex=0"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut running = Running::spawn(ctx, command)?;
+    let stderr = running.child.stderr.take();
+    let verdict = tokio::select! {
+        () = ctx.cancel.cancelled() => Err(Cancelled.into()),
+        () = tokio::time::sleep(PROBE_DEADLINE) => {
+            let seconds = PROBE_DEADLINE.as_secs();
+            Ok(Verdict::no(format!("/dev/kvm exists, but a guest hung in it for {seconds} s without reaching 64-bit code")))
+        }
+        Some(line) = internal_error(stderr) => {
+            Ok(Verdict::no(format!("/dev/kvm exists, but a guest can't run 64-bit code in it (`{line}`)")))
+        }
+        status = running.wait() => {
+            let status = status?;
+            return Ok(if status.code() == Some(PROBE_PASSED) {
+                Verdict { works: true, reason: "a guest ran 64-bit code in /dev/kvm".to_owned() }
+            } else {
+                Verdict::no(format!("/dev/kvm exists, but QEMU could not run a guest in it ({status})"))
+            });
+        }
+    };
+    running.kill_group();
+    running.wait().await?;
+    verdict
+}
+
+/// The line by which QEMU says that KVM gave up on the guest. QEMU then stays, with the guest stopped.
+async fn internal_error(stderr: Option<tokio::process::ChildStderr>) -> Option<String> {
+    let mut reader = BufReader::new(stderr?);
+    let mut line = Vec::new();
+    while let Ok(1..) = reader.read_until(b'\n', &mut line).await {
+        let text = clean_line(&line);
+        if text.contains("KVM internal error") {
+            return Some(text);
+        }
+        line.clear();
+    }
+    None
+}
+
+/// The verdict that is kept between runs.
+struct Memory {
+    path: Utf8PathBuf,
+    /// A reboot or another QEMU may change the verdict.
+    key: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Remembered {
+    key: String,
+    verdict: Verdict,
+}
+
+impl Memory {
+    fn of(ctx: &JobCtx, qemu: &Qemu) -> Self {
+        let key = format!("{} {} {}", boot_id().unwrap_or_default(), qemu.program, qemu.version);
+        Self { path: ctx.cache.join("accelerator.json"), key }
+    }
+
+    /// None when there is no verdict, another one, or one half written: then the probe runs again.
+    fn recall(&self) -> Option<Verdict> {
+        let remembered: Remembered = serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()?;
+        (remembered.key == self.key).then_some(remembered.verdict)
+    }
+
+    /// A verdict that can't be kept costs the next run the probe, and nothing else.
+    fn keep(&self, verdict: &Verdict) {
+        let remembered = Remembered { key: self.key.clone(), verdict: verdict.clone() };
+        if let Ok(text) = serde_json::to_vec(&remembered) {
+            let _ = std::fs::create_dir_all(self.path.parent().unwrap_or(&self.path));
+            let _ = std::fs::write(&self.path, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::platform::qemu::testing::Room;
+
+    /// The committed bytes are what the committed source says.
+    #[test]
+    fn the_probe_is_its_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/qemu/accelerator.s");
+        let (object, binary) = (folder.path().join("probe.o"), folder.path().join("probe.bin"));
+        let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
+            std::process::Command::new(program).args(arguments).status()
+        };
+        let Ok(status) = run("as", &["--64".as_ref(), "-o".as_ref(), object.as_ref(), source.as_ref()]) else {
+            // No assembler here; the bytes are compared where there is one.
+            return;
+        };
+        assert!(status.success());
+        let link = ["-Ttext", "0x7c00", "--oformat", "binary", "-o"].map(std::ffi::OsStr::new);
+        let link: Vec<_> = link.into_iter().chain([binary.as_os_str(), object.as_os_str()]).collect();
+        assert!(run("ld", &link).unwrap().success());
+        assert_eq!(std::fs::read(binary).unwrap(), PROBE);
+    }
+
+    #[tokio::test]
+    async fn the_probe_passes_where_a_guest_works() {
+        let room = Room::new();
+        let qemu = Qemu::find(&room.ctx, Arch::Amd64).await.unwrap();
+        let verdict = probe(&room.ctx, &qemu, Accelerator::Tcg).await.unwrap();
+        assert!(verdict.works, "{verdict:?}");
+    }
+
+    #[tokio::test]
+    async fn a_verdict_holds_for_one_qemu_only() {
+        let room = Room::new();
+        let old = Qemu { program: "qemu-system-x86_64", version: "7.2".to_owned() };
+        let new = Qemu { version: "9.0".to_owned(), ..old.clone() };
+        let verdict = Verdict::no("it hung");
+        Memory::of(&room.ctx, &old).keep(&verdict);
+        assert_eq!(Memory::of(&room.ctx, &old).recall(), Some(verdict));
+        assert_eq!(Memory::of(&room.ctx, &new).recall(), None);
+        std::fs::write(room.ctx.cache.join("accelerator.json"), "{\"key").unwrap();
+        assert_eq!(Memory::of(&room.ctx, &old).recall(), None);
+    }
+
+    #[tokio::test]
+    async fn kvm_by_name_is_refused_with_the_reason_when_it_does_not_work() {
+        let room = Room::new();
+        let qemu = Qemu { program: "qemu-system-x86_64", version: "7.2".to_owned() };
+        // A guest of the other architecture never runs in KVM, whatever this machine is.
+        let foreign = if cfg!(target_arch = "aarch64") { Arch::Amd64 } else { Arch::Arm64 };
+        let error = choose(&room.ctx, job::Accelerator::Kvm, foreign, &qemu).await.unwrap_err();
+        assert!(error.to_string().starts_with("KVM does not work here: KVM can't run"), "{error}");
+        let choice = choose(&room.ctx, job::Accelerator::Auto, foreign, &qemu).await.unwrap();
+        assert_eq!(choice.accelerator, Accelerator::Tcg);
+        assert!(choice.reason.starts_with("KVM can't run"), "{}", choice.reason);
+    }
+}

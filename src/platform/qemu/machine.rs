@@ -1,0 +1,374 @@
+//! The [`Machine`] in front of a QEMU process.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use async_trait::async_trait;
+use camino::Utf8PathBuf;
+use serde_json::json;
+use tokio::process::Command;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::arguments::{Accelerator, DiskFile};
+use super::console::{Console, Pipe};
+use super::diagnose::{Finding, Kind};
+use super::disk;
+use super::life::{Life, Trouble, Watcher, screenshot};
+use super::qmp::{Qmp, QmpError, forwarded_port};
+use super::seed::Keys;
+use crate::context::{Cancelled, Explained, JobCtx};
+use crate::event::Failure;
+use crate::guest::ssh::{self, CipherOrder, HostKey, SshConfig};
+use crate::guest::{self, Guest, GuestError};
+use crate::plan::job::Connect;
+use crate::platform::{Disk, Evidence, Facts, Machine};
+use crate::program::Running;
+
+/// How long a clean shutdown may take. systemd gives a stubborn service 90 s before it kills it.
+const SHUTDOWN_KVM: Duration = Duration::from_secs(120);
+/// Without KVM everything else takes several times as long.
+const SHUTDOWN_TCG: Duration = Duration::from_secs(300);
+/// A process that was sent SIGKILL is gone within milliseconds, or hangs in the kernel.
+const END_DEADLINE: Duration = Duration::from_secs(1);
+/// From the end of QEMU's monitor to the end of its process.
+const LAST_WORDS_DEADLINE: Duration = Duration::from_secs(3);
+/// A picture is worth no more than this.
+const SCREENSHOT_DEADLINE: Duration = Duration::from_secs(3);
+/// Lines of the console that an error shows.
+const EXCERPT_LINES: usize = 15;
+const SCREENSHOT: &str = "screenshot.png";
+
+/// Asks the guest to switch itself off. systemd is asked without waiting, so that the command ends before the connection.
+const POWER_OFF: &str = "if [ -d /run/systemd/system ]; then systemctl --no-block poweroff; else poweroff; fi";
+
+/// What a machine is started with.
+pub(super) struct Launched {
+    pub program: &'static str,
+    pub arguments: Vec<String>,
+    pub accelerator: Accelerator,
+    pub pipe: Pipe,
+    pub console: Console,
+    pub keys: Arc<Keys>,
+    pub connect: Connect,
+    pub disk: DiskFile,
+    /// Files that are of no use once the machine has ended.
+    pub residue: Vec<Utf8PathBuf>,
+    pub facts: Facts,
+    pub power_on: Instant,
+}
+
+/// A machine in QEMU. Dropped, it is ended.
+pub struct QemuMachine {
+    accelerator: Accelerator,
+    console: Console,
+    keys: Arc<Keys>,
+    connect: Connect,
+    disk: DiskFile,
+    residue: Vec<Utf8PathBuf>,
+    facts: Facts,
+    power_on: Instant,
+    qmp: Qmp,
+    life: watch::Receiver<Life>,
+    kill: CancellationToken,
+    watcher: Option<JoinHandle<()>>,
+    /// Where the guest's SSH is on this machine's loopback.
+    port: u16,
+    guest: Option<Arc<dyn Guest>>,
+}
+
+impl QemuMachine {
+    /// Starts QEMU and asks it where the guest's SSH is.
+    ///
+    /// # Errors
+    /// QEMU is missing or ends at once: its own words are in the error.
+    pub(super) async fn start(ctx: &JobCtx, launched: Launched) -> anyhow::Result<Self> {
+        let mut command = Command::new(launched.program);
+        command.args(&launched.arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = Running::spawn(ctx, command)?;
+        let streams = running.child.stdout.take().zip(running.child.stdin.take());
+        let (from_qemu, to_qemu) = streams.context("QEMU was started without its standard streams")?;
+        let (qmp, qmp_events) = Qmp::start(from_qemu, to_qemu);
+        let (sender, life) = watch::channel(Life::default());
+        let kill = CancellationToken::new();
+        let watcher = Watcher {
+            running,
+            qmp: qmp.clone(),
+            qmp_events,
+            pipe: launched.pipe,
+            console: launched.console.clone(),
+            events: ctx.events.clone(),
+            life: sender,
+            kill: kill.clone(),
+            screenshot: ctx.out.join(SCREENSHOT),
+        };
+        let mut machine = Self {
+            accelerator: launched.accelerator,
+            console: launched.console,
+            keys: launched.keys,
+            connect: launched.connect,
+            disk: launched.disk,
+            residue: launched.residue,
+            facts: launched.facts,
+            power_on: launched.power_on,
+            qmp,
+            life,
+            kill,
+            watcher: Some(tokio::spawn(watcher.watch())),
+            port: 0,
+            guest: None,
+        };
+        match machine.learn_port(ctx).await {
+            Ok(port) => machine.port = port,
+            Err(error) => {
+                machine.destroy(ctx).await;
+                return Err(error);
+            }
+        }
+        Ok(machine)
+    }
+
+    async fn learn_port(&self, ctx: &JobCtx) -> anyhow::Result<u16> {
+        let ask = self.qmp.execute("human-monitor-command", json!({ "command-line": "info usernet" }));
+        let answer = tokio::select! {
+            () = ctx.cancel.cancelled() => bail!(Cancelled),
+            answer = ask => answer,
+        };
+        match answer {
+            Ok(table) => forwarded_port(table.as_str().unwrap_or_default())
+                .context("QEMU did not say which port it forwards to the guest"),
+            Err(QmpError::Closed) => {
+                self.wait_for_end().await;
+                bail!(Explained(self.reason().unwrap_or_else(|| Failure::new("QEMU closed its monitor and stays"))))
+            }
+            Err(error) => bail!(error),
+        }
+    }
+
+    /// Waits a moment until the process of a closed monitor has ended too, for its last words.
+    async fn wait_for_end(&self) {
+        let mut life = self.life.clone();
+        let _ = timeout(LAST_WORDS_DEADLINE, life.wait_for(|life| life.end.is_some())).await;
+    }
+
+    /// Why the machine can't go on; none when it can, or when we ended it.
+    fn reason(&self) -> Option<Failure> {
+        let life = self.life.borrow().clone();
+        if let Some(trouble) = life.trouble {
+            return Some(self.trouble(&trouble));
+        }
+        let end = life.end?;
+        if self.kill.is_cancelled() {
+            return None;
+        }
+        if life.powered_off {
+            return Some(Failure { excerpt: self.excerpt(), ..Failure::new("the guest switched itself off") });
+        }
+        let hint = (end.status.contains("SIGKILL")).then(|| {
+            "someone ended it, or the kernel did because memory ran out: `memory:` must fit into this machine".into()
+        });
+        let excerpt = if end.stderr.is_empty() { self.excerpt() } else { end.stderr };
+        Some(Failure { hint, excerpt, ..Failure::new(format!("QEMU ended by itself ({})", end.status)) })
+    }
+
+    fn trouble(&self, trouble: &Trouble) -> Failure {
+        let excerpt = self.excerpt();
+        match trouble {
+            Trouble::Console(finding) => Failure { excerpt, ..explained(finding) },
+            Trouble::Panicked => Failure {
+                excerpt,
+                hint: Some(Kind::KernelPanic.hint().to_owned()),
+                ..Failure::new(Kind::KernelPanic.message())
+            },
+            Trouble::DiskFull => Failure {
+                hint: Some(format!("the guest's disk is in `{}`: free some space there", self.disk.path)),
+                ..Failure::new("the disk of this machine is full: what the guest wrote could not be kept")
+            },
+            Trouble::DiskFailed(reason) => {
+                Failure::new(format!("QEMU can't write the guest's disk `{}`: {reason}", self.disk.path))
+            }
+            Trouble::Stopped(status) => Failure {
+                hint: Some("try `accelerator: tcg`".to_owned()),
+                ..Failure::new(format!("the accelerator gave up on the guest (`{status}`)"))
+            },
+        }
+    }
+
+    fn excerpt(&self) -> Vec<String> {
+        let tail = self.console.tail();
+        tail[tail.len().saturating_sub(EXCERPT_LINES)..].to_vec()
+    }
+
+    /// Why a guest that runs can't be reached.
+    fn unreachable(&self, error: &GuestError) -> Failure {
+        let failure = match error {
+            GuestError::Deadline { .. } => match self.console.best() {
+                Some(finding) => {
+                    let failure = explained(&finding);
+                    Failure { message: format!("{}; {error}", failure.message), ..failure }
+                }
+                None if self.console.tail().is_empty() => Failure {
+                    hint: Some(
+                        "the console said nothing: an image with `console=ttyS0` tells more; see `screenshot.png`"
+                            .into(),
+                    ),
+                    ..Failure::new(error.to_string())
+                },
+                None => Failure {
+                    hint: Some("raise `connect: { timeout: … }` if the guest was only slow: see `console.txt`".into()),
+                    ..Failure::new(error.to_string())
+                },
+            },
+            GuestError::HostKey { .. } => Failure {
+                hint: Some("the image did not take its host key: it needs cloud-init, or systemd 252 or later".into()),
+                ..Failure::new(error.to_string())
+            },
+            _ => Failure::new(error.to_string()),
+        };
+        Failure { excerpt: self.excerpt(), ..failure }
+    }
+
+    /// Asks the guest to switch itself off: in its own words, and by its power button when it does not listen.
+    async fn ask_to_power_off(&self, cancel: &CancellationToken) {
+        if let Some(guest) = &self.guest {
+            let asked = guest.capture(&guest::Command::new(POWER_OFF), cancel).await;
+            if asked.is_ok_and(|asked| asked.exit.is_success()) {
+                return;
+            }
+        }
+        // A machine that is gone needs no button.
+        let _ = self.qmp.execute("system_powerdown", json!({})).await;
+    }
+
+    fn shutdown_deadline(&self) -> Duration {
+        match self.accelerator {
+            Accelerator::Kvm => SHUTDOWN_KVM,
+            Accelerator::Tcg => SHUTDOWN_TCG,
+        }
+    }
+}
+
+fn explained(finding: &Finding) -> Failure {
+    Failure {
+        hint: Some(finding.kind.hint().to_owned()),
+        ..Failure::new(format!("{}: `{}`", finding.kind.message(), finding.line))
+    }
+}
+
+#[async_trait]
+impl Machine for QemuMachine {
+    async fn connect(&mut self, ctx: &JobCtx) -> anyhow::Result<Arc<dyn Guest>> {
+        let config = SshConfig {
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+            user: self.keys.user.clone(),
+            key: Arc::clone(&self.keys.login.key),
+            host_key: HostKey::Known(self.keys.host.public_line.clone()),
+            ciphers: match self.accelerator {
+                Accelerator::Kvm => CipherOrder::Native,
+                Accelerator::Tcg => CipherOrder::Emulated,
+            },
+        };
+        let left = Duration::from_secs(self.connect.timeout).saturating_sub(self.power_on.elapsed());
+        let mut life = self.life.clone();
+        let connected = tokio::select! {
+            biased;
+            () = ctx.cancel.cancelled() => bail!(Cancelled),
+            _ = life.wait_for(Life::is_over) => None,
+            connected = ssh::connect(config, left, &ctx.cancel) => Some(connected),
+        };
+        match connected {
+            Some(Ok(guest)) => {
+                let guest: Arc<dyn Guest> = Arc::new(guest);
+                self.guest = Some(Arc::clone(&guest));
+                Ok(guest)
+            }
+            Some(Err(GuestError::Cancelled)) => bail!(Cancelled),
+            Some(Err(error)) => bail!(Explained(self.unreachable(&error))),
+            None => {
+                let reason = self.reason().unwrap_or_else(|| Failure::new("the machine was ended"));
+                Err(Explained(reason)).context("the guest did not come up")
+            }
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        self.facts.clone()
+    }
+
+    async fn shutdown(&mut self, ctx: &JobCtx) -> anyhow::Result<()> {
+        let limit = self.shutdown_deadline();
+        let mut life = self.life.clone();
+        let ask = async {
+            self.ask_to_power_off(&ctx.cancel).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            biased;
+            () = ctx.cancel.cancelled() => bail!(Cancelled),
+            _ = life.wait_for(Life::is_over) => {}
+            () = tokio::time::sleep(limit) => bail!(Explained(Failure {
+                hint: Some("a service of the guest does not stop: see the last lines of `console.txt`".to_owned()),
+                excerpt: self.excerpt(),
+                ..Failure::new(format!("the guest did not shut down within {} s", limit.as_secs()))
+            })),
+            () = ask => {}
+        }
+        let life = self.life.borrow().clone();
+        match life.end {
+            Some(end) if life.powered_off && life.trouble.is_none() && end.status == "exit status: 0" => Ok(()),
+            _ => {
+                let reason = self.reason().unwrap_or_else(|| Failure::new("the machine was ended"));
+                Err(Explained(reason)).context("the guest did not shut down cleanly")
+            }
+        }
+    }
+
+    async fn capture(&mut self, ctx: &JobCtx) -> anyhow::Result<Disk> {
+        disk::capture(ctx, &self.disk).await
+    }
+
+    async fn evidence(&mut self, ctx: &JobCtx) -> Evidence {
+        let picture = ctx.out.join(SCREENSHOT);
+        // A guest that is gone has no screen; one that panicked had its picture taken.
+        let answer = timeout(SCREENSHOT_DEADLINE, screenshot(&self.qmp, &picture)).await;
+        if matches!(answer, Ok(Err(QmpError::Closed))) {
+            self.wait_for_end().await;
+        }
+        let connected = self.guest.is_some();
+        let told = || {
+            let finding = self.console.best()?;
+            // A login prompt explains nothing once someone has logged in.
+            (!connected || finding.kind.is_fatal() || finding.kind == Kind::OutOfMemory)
+                .then(|| Failure { excerpt: self.excerpt(), ..explained(&finding) })
+        };
+        let diagnosis = self.reason().or_else(told);
+        let kept = |name: &&str| std::fs::metadata(ctx.out.join(name)).is_ok_and(|file| file.len() > 0);
+        let files = ["console.txt", SCREENSHOT].iter().filter(|name| kept(name)).map(ToString::to_string).collect();
+        Evidence { diagnosis, files }
+    }
+
+    async fn destroy(&mut self, _ctx: &JobCtx) {
+        self.kill.cancel();
+        self.guest = None;
+        if let Some(watcher) = self.watcher.take() {
+            // What hangs in the kernel stays in the journal, for `cleanup`.
+            let _ = timeout(END_DEADLINE, watcher).await;
+        }
+        for path in self.residue.drain(..) {
+            // It goes with the work folder at the latest.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Drop for QemuMachine {
+    fn drop(&mut self) {
+        self.kill.cancel();
+    }
+}

@@ -1,0 +1,124 @@
+//! What must be here before a machine can start: QEMU, an accelerator, firmware, and the source on a disk.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::accelerator::{self, Choice};
+use super::arguments::{Accelerator, Cpu, DiskFile, Firmware, Hardware, arguments};
+use super::console::{Console, Pipe};
+use super::disk::{self, Base};
+use super::machine::{Launched, QemuMachine};
+use super::program::{self, Qemu};
+use super::seed::{self, Keys};
+use crate::context::JobCtx;
+use crate::event::Body;
+use crate::image;
+use crate::plan::job::{self, Source};
+use crate::platform::Facts;
+
+/// A machine that can be started.
+#[derive(Debug)]
+pub struct Prepared {
+    spec: job::Qemu,
+    qemu: Qemu,
+    choice: Choice,
+    firmware: Firmware,
+    disk: DiskFile,
+    source: String,
+    source_digest: Option<String>,
+}
+
+/// Finds what the machine needs and brings its source. What can be missing is looked for before anything is downloaded.
+///
+/// # Errors
+/// QEMU or the firmware is not installed, KVM was asked for and does not work, the source can't be had, or its disk is
+/// larger than `disk-size`.
+pub async fn prepare(ctx: &JobCtx, spec: &job::Qemu) -> anyhow::Result<Prepared> {
+    let qemu = Qemu::find(ctx, spec.arch).await?;
+    let firmware = match spec.firmware {
+        job::Firmware::Bios => Firmware::Bios,
+        job::Firmware::Uefi => {
+            let (code, template) = program::uefi()?;
+            Firmware::Uefi { code: code.to_owned(), vars: program::copy_variables(ctx, template).await? }
+        }
+    };
+    let choice = accelerator::choose(ctx, spec.accelerator, spec.arch, &qemu).await?;
+    let (accelerator, reason) = (choice.accelerator.as_str().to_owned(), choice.reason.clone());
+    ctx.events.emit(Body::Accelerator { accelerator, reason }).await;
+    let (disk, source, source_digest) = match &spec.source {
+        Source::Debian(debian) => {
+            let path = ctx.work.join("debian.raw");
+            image::bootstrap::debian(ctx, debian, spec.arch, spec.disk_size, &path).await?;
+            (DiskFile { path, format: "raw" }, format!("debian {}", debian.suite), None)
+        }
+        Source::Image(image) => {
+            let fetched = image::fetch::fetch(ctx, image).await?;
+            let base = Base { path: &fetched.path, format: &fetched.format, virtual_size: fetched.virtual_size };
+            (disk::overlay(ctx, &base, spec.disk_size).await?, image.image.clone(), Some(fetched.digest))
+        }
+    };
+    Ok(Prepared { spec: spec.clone(), qemu, choice, firmware, disk, source, source_digest })
+}
+
+impl Prepared {
+    /// Starts the machine, and returns when QEMU runs and has told where the guest's SSH is.
+    ///
+    /// # Errors
+    /// QEMU is missing or refuses to start: its own words are in the error.
+    pub async fn launch(self, ctx: &JobCtx) -> anyhow::Result<QemuMachine> {
+        let keys = Keys::generate(&self.spec.connect.user)?;
+        let smbios = seed::write_credentials(ctx, &keys)?;
+        let seed = match self.spec.source {
+            Source::Debian(_) => None,
+            Source::Image(_) => Some(seed::write_seed(ctx, &keys).await?),
+        };
+        let hardware = Hardware {
+            name: format!("ovenbird-{}", ctx.id),
+            accelerator: self.choice.accelerator,
+            cpu: self.cpu(),
+            cpus: self.spec.cpus,
+            memory: self.spec.memory,
+            firmware: self.firmware.clone(),
+            disk: self.disk.clone(),
+            seed,
+            smbios,
+            console: ctx.work.join("console.pipe"),
+            console_log: ctx.out.join("console.txt"),
+        };
+        let pipe = Pipe::create(&hardware.console)?;
+        let launched = Launched {
+            arguments: arguments(&hardware),
+            program: self.qemu.program,
+            accelerator: self.choice.accelerator,
+            pipe,
+            console: Console::default(),
+            keys: Arc::new(keys),
+            connect: self.spec.connect.clone(),
+            disk: self.disk.clone(),
+            residue: hardware.smbios.iter().chain(&hardware.seed).chain([&hardware.console]).cloned().collect(),
+            facts: self.facts(),
+            power_on: Instant::now(),
+        };
+        QemuMachine::start(ctx, launched).await
+    }
+
+    /// See [`Cpu`] for why.
+    fn cpu(&self) -> Cpu {
+        match (self.choice.accelerator, &self.spec.source) {
+            (Accelerator::Kvm, _) => Cpu::Host,
+            (Accelerator::Tcg, Source::Debian(_)) => Cpu::Qemu64,
+            (Accelerator::Tcg, Source::Image(_)) => Cpu::Max,
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            accelerator: Some(self.choice.accelerator.as_str().to_owned()),
+            accelerator_reason: Some(self.choice.reason.clone()),
+            source_digest: self.source_digest.clone(),
+            source: self.source.clone(),
+            hypervisor: Some(format!("QEMU {}", self.qemu.version)),
+        }
+    }
+}
