@@ -1,1 +1,5 @@
-fn main() {}
+//! The `ovenbird` command.
+
+fn main() -> std::process::ExitCode {
+    ovenbird::cli::main()
+}

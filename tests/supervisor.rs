@@ -169,13 +169,12 @@ async fn with_fail_fast_the_first_failure_stops_the_rest() {
 #[tokio::test]
 async fn a_stray_child_ends_with_its_job_and_does_not_hold_the_run() {
     let begin = Instant::now();
-    let lab = lab("sleep 600 & echo $! > \"${0%/*}/../stray\"; FINISHED", &["a"]);
-    let note = lab.folder.path().with_file_name("stray");
-    let (ending, _) = events(lab).await;
+    let note = tempfile::NamedTempFile::new().unwrap();
+    let script = format!("sleep 600 & echo $! > '{}'; FINISHED", note.path().display());
+    let (ending, _) = events(lab(&script, &["a"])).await;
     assert_eq!(ending, Ending::Success);
     assert!(begin.elapsed() < Duration::from_secs(30));
-    let stray: u32 = std::fs::read_to_string(&note).unwrap().trim().parse().unwrap();
-    std::fs::remove_file(note).unwrap();
+    let stray: u32 = std::fs::read_to_string(note.path()).unwrap().trim().parse().unwrap();
     // The kernel takes it down after the signal; whoever adopted it reaps it.
     while Identity::of(stray).is_some() {
         assert!(begin.elapsed() < Duration::from_secs(60));

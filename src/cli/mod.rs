@@ -1,1 +1,95 @@
-//! (being written)
+//! The command line: one file a subcommand, each turning arguments into calls and results into an exit status.
+//!
+//! May know of everything. Standard output is data, standard error is talk.
+
+mod build;
+mod cleanup;
+mod exit;
+mod job;
+mod load;
+mod plan;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use exit::Exit;
+
+/// Builds machine images from ovenbird.yml, inside CI or here.
+#[derive(Debug, Parser)]
+#[command(name = "ovenbird", version, arg_required_else_help = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
+    color: Colour,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the definition without building
+    Validate(validate::Args),
+    /// Show the jobs that a build would run
+    Plan(plan::Args),
+    /// Build images: all jobs, or those named
+    Build(build::Args),
+    /// Remove whatever an interrupted run left behind
+    Cleanup(cleanup::Args),
+    /// Run one job that standard input describes: how `build` starts its processes
+    #[command(hide = true)]
+    Job(job::Args),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    Always,
+    Never,
+}
+
+impl Colour {
+    /// Whether to colour what goes to standard error.
+    fn on_stderr(self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                std::io::IsTerminal::is_terminal(&std::io::stderr())
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+}
+
+/// Parses the command line, runs the command, and says how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Before any client is made: with one provider in the tree it can't be the wrong one, but it must be chosen.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::report(&anyhow::Error::new(error).context("failed to start"), false),
+    };
+    let colour = cli.color.on_stderr();
+    let result = runtime.block_on(run(cli, colour));
+    // A read of standard input that never ends must not hold the process.
+    runtime.shutdown_background();
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => exit::report(&error, colour),
+    }
+}
+
+async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Validate(args) => validate::run(&args, colour),
+        Command::Plan(args) => plan::run(&args, colour),
+        Command::Build(args) => build::run(&args, colour).await,
+        Command::Cleanup(args) => cleanup::run(&args),
+        Command::Job(_) => job::run().await,
+    }
+}

@@ -25,9 +25,6 @@ pub struct Manifest {
     /// The definition's `name`.
     pub name: String,
     pub definition: Definition,
-    /// The commit that was built, when the definition is in a git repository.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
     /// The builder, such as `qemu`.
     pub platform: String,
     /// Debian's name of the architecture.
@@ -223,7 +220,6 @@ mod tests {
             job: JobId(job.to_owned()),
             name: "web".to_owned(),
             definition: Definition { path: "ovenbird.yml".into(), sha256: "d".repeat(8) },
-            commit: None,
             platform: "qemu".to_owned(),
             arch: "amd64".to_owned(),
             matrix: serde_json::Map::new(),

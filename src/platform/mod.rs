@@ -12,6 +12,7 @@ use camino::Utf8PathBuf;
 use crate::context::JobCtx;
 use crate::event::Failure;
 use crate::guest::Guest;
+use crate::image::seal::SealPlan;
 
 mod launch;
 #[cfg(feature = "qemu")]
@@ -30,6 +31,9 @@ pub trait Machine: Send {
 
     /// Which machine ran, for the manifest.
     fn facts(&self) -> Facts;
+
+    /// What seal must remove of the way in that this machine was given, and of the build's other traces.
+    fn seal_plan(&self) -> SealPlan;
 
     /// Shuts the machine down cleanly and waits until it is off.
     ///

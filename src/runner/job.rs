@@ -1,1 +1,300 @@
+//! The life of one job, inside its own process: from the messages on standard input to the last event.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use camino::{Utf8Path, Utf8PathBuf};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::record::Record;
+use super::wire::{self, HEARTBEAT, HEARTBEAT_LINE, Start};
+use crate::context::{Cancelled, Events, JobCtx, failure_of, is_cancelled};
+use crate::event::{Body, Event, Failure, JobFinished, JobId, Outcome, Phase};
+use crate::guest::Guest;
+use crate::guest::local::Local;
+use crate::image::inspect::Inspection;
+use crate::image::{convert, inspect, seal};
+use crate::journal::cleanup::Places;
+use crate::journal::{Journal, Resource};
+use crate::plan::job::{Compression, DiskFormat, Job, Output};
+use crate::platform::{self, Disk, Machine};
+use crate::secret::{Redactor, Secrets};
+use crate::step;
+
+/// How long a cancelled job may take to unwind by itself before it is cut short. The supervisor ends the process 6.3 s
+/// after it asked.
+const UNWIND: Duration = Duration::from_secs(4);
+
+/// Runs the job that standard input describes, and writes its events to `output`.
+///
+/// # Errors
+/// The messages are malformed, or events can't be written. What happens to the job itself is told by events.
+pub async fn run<R, W>(mut input: R, output: W) -> anyhow::Result<Outcome>
+where
+    R: AsyncBufRead + Unpin + Send + 'static,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    let (secrets, start) = read_messages(&mut input).await?;
+    let cancel = CancellationToken::new();
+    stop_on_signals(&cancel)?;
+    stop_without_supervisor(input, &cancel);
+    let (events, bodies) = Events::channel();
+    let writer = write_events(bodies, output, start.job.id.clone(), secrets.redactor(), cancel.clone());
+    let writer = tokio::spawn(writer);
+    let outcome = live(start, &secrets, events, cancel).await;
+    writer.await.context("the writer of events panicked")?.context("failed to write events")?;
+    Ok(outcome)
+}
+
+async fn read_messages<R: AsyncBufRead + Unpin>(input: &mut R) -> anyhow::Result<(Secrets, Start)> {
+    let mut line = String::new();
+    input.read_line(&mut line).await.context("failed to read standard input")?;
+    let secrets = Secrets::from_wire(&line)?;
+    line.clear();
+    input.read_line(&mut line).await.context("failed to read standard input")?;
+    let start: Start = serde_json::from_str(&line).context("the second line on standard input is not a job")?;
+    anyhow::ensure!(
+        start.version == wire::VERSION && start.job.version == crate::plan::job::WIRE_VERSION,
+        "the job was made by another version of ovenbird"
+    );
+    Ok((secrets, start))
+}
+
+fn stop_on_signals(cancel: &CancellationToken) -> anyhow::Result<()> {
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        let mut signals = signal(kind).context("failed to install a signal handler")?;
+        let cancel = cancel.clone();
+        tokio::spawn(async move {
+            signals.recv().await;
+            cancel.cancel();
+        });
+    }
+    Ok(())
+}
+
+/// Standard input stays open while the supervisor lives.
+fn stop_without_supervisor<R>(mut input: R, cancel: &CancellationToken)
+where
+    R: AsyncBufRead + Unpin + Send + 'static,
+{
+    let cancel = cancel.clone();
+    tokio::spawn(async move {
+        let mut rest = Vec::new();
+        while let Ok(1..) = input.read_until(b'\n', &mut rest).await {
+            rest.clear();
+        }
+        cancel.cancel();
+    });
+}
+
+/// The one writer: numbers nothing, redacts everything, and gives a sign of life while there is nothing to say.
+async fn write_events<W: AsyncWrite + Unpin>(
+    mut bodies: mpsc::Receiver<Body>,
+    mut output: W,
+    job: JobId,
+    redactor: Redactor,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
+    loop {
+        let mut line = match tokio::time::timeout(HEARTBEAT, bodies.recv()).await {
+            Err(_) => HEARTBEAT_LINE.to_owned(),
+            Ok(None) => return Ok(()),
+            Ok(Some(body)) => {
+                let mut event = serde_json::to_value(Event::now(Some(job.clone()), body))?;
+                redactor.redact_json(&mut event["event"]);
+                event.to_string()
+            }
+        };
+        line.push('\n');
+        let written = match output.write_all(line.as_bytes()).await {
+            Ok(()) => output.flush().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            // Nobody listens any more: the job stops, and what it still has to say is lost.
+            cancel.cancel();
+            while bodies.recv().await.is_some() {}
+            return Err(error.into());
+        }
+    }
+}
+
+/// The whole life: folders and journal around, the build inside, and always the last word.
+async fn live(start: Start, secrets: &Secrets, events: Events, cancel: CancellationToken) -> Outcome {
+    let begin = Instant::now();
+    let result = match House::open(&start, events.clone(), cancel.clone()) {
+        Err(error) => Err(error),
+        Ok(house) => {
+            let built = within_time(&cancel, build(&house.ctx, &start.job, secrets)).await;
+            let closed = house.close();
+            built.and_then(|manifest| closed.map(|()| manifest))
+        }
+    };
+    let mut finished =
+        JobFinished { outcome: Outcome::Success, seconds: begin.elapsed().as_secs_f64(), reason: None, manifest: None };
+    match result {
+        Ok(manifest) => finished.manifest = Some(manifest),
+        Err(error) if cancel.is_cancelled() && is_cancelled(&error) => {
+            finished.outcome = Outcome::Cancelled;
+            finished.reason = Some("cancelled".to_owned());
+        }
+        Err(error) => {
+            finished.outcome = Outcome::Failure;
+            finished.reason = Some(format!("{error:#}"));
+            if !error.is::<Told>() {
+                events.emit(Body::Failure(failure_of(&error))).await;
+            }
+        }
+    }
+    let outcome = finished.outcome;
+    events.emit(Body::JobFinished(Box::new(finished))).await;
+    outcome
+}
+
+/// A failure that was already reported where it happened.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Told(String);
+
+/// Cuts the work short when it does not unwind in time after a cancel. What it holds is ended as it is dropped.
+async fn within_time<T>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let overdue = async {
+        cancel.cancelled().await;
+        tokio::time::sleep(UNWIND).await;
+    };
+    tokio::select! {
+        result = work => result,
+        () = overdue => Err(Cancelled.into()),
+    }
+}
+
+/// The job's folders and journal, opened before and closed after everything else.
+struct House {
+    ctx: JobCtx,
+    work: crate::journal::record::Pending,
+}
+
+impl House {
+    fn open(start: &Start, events: Events, cancel: CancellationToken) -> anyhow::Result<Self> {
+        let id = &start.job.id;
+        let places = Places::new(&start.out, &start.cache);
+        let out = start.out.join(&id.0);
+        std::fs::create_dir_all(&out).with_context(|| format!("failed to create `{out}`"))?;
+        remove_old_outputs(&out, &start.job.name)?;
+        let journal = Journal::create(&places.job_journal(&start.run, &id.0), &start.run)?;
+        let work = places.job_work(&start.run, &id.0);
+        let pending = journal.intent(Resource::Path(work.clone()))?;
+        std::fs::create_dir_all(&work).with_context(|| format!("failed to create `{work}`"))?;
+        let cache = start.cache.clone();
+        Ok(Self { ctx: JobCtx { id: id.clone(), out, work, cache, events, journal, cancel }, work: pending })
+    }
+
+    fn close(self) -> anyhow::Result<()> {
+        let work = &self.ctx.work;
+        crate::journal::cleanup::remove(work).with_context(|| format!("failed to remove `{work}`"))?;
+        self.ctx.journal.done(self.work)?;
+        self.ctx.journal.close().context("failed to remove the job's journal")
+    }
+}
+
+/// Removes what an earlier build of this job wrote, so that a failed build never looks like a finished one. Only names
+/// that this program gives are touched; `log.txt` belongs to the supervisor.
+fn remove_old_outputs(out: &Utf8Path, stem: &str) -> anyhow::Result<()> {
+    let formats =
+        [DiskFormat::Qcow2, DiskFormat::Raw, DiskFormat::Vmdk, DiskFormat::Vdi, DiskFormat::Vhd, DiskFormat::Vhdx];
+    let plain = formats.map(|format| Output { format, compress: None });
+    let compressed = [Compression::Zstd, Compression::Gzip, Compression::Xz]
+        .map(|compression| Output { format: DiskFormat::Raw, compress: Some(compression) });
+    let images = plain.into_iter().chain(compressed).map(|output| output.file_name(stem));
+    let others = ["manifest.json", "SHA256SUMS", "console.txt", "screenshot.png"].map(str::to_owned);
+    for name in images.chain(others) {
+        let path = out.join(name);
+        crate::journal::cleanup::remove(&path).with_context(|| format!("failed to remove the old `{path}`"))?;
+    }
+    Ok(())
+}
+
+/// From a resolved job to files and a manifest; returns the manifest's path.
+async fn build(ctx: &JobCtx, job: &Job, secrets: &Secrets) -> anyhow::Result<Utf8PathBuf> {
+    let mut record = Record::new();
+    let prepared = record.phase(ctx, Phase::Source, platform::prepare(ctx, job)).await?;
+    let mut machine = record.phase(ctx, Phase::Boot, prepared.launch(ctx)).await?;
+    let built = with_machine(ctx, job, secrets, machine.as_mut(), &mut record).await;
+    if let Err(error) = &built
+        && !is_cancelled(error)
+    {
+        keep_evidence(ctx, machine.as_mut(), error).await;
+    }
+    machine.destroy(ctx).await;
+    let (disk, inspection) = built?;
+    let converted = convert::convert(ctx, &disk, &job.outputs, &job.name);
+    let artifacts = record.phase(ctx, Phase::Convert, converted).await?;
+    record.write(job, &ctx.out, inspection, artifacts)
+}
+
+/// What needs the machine: from its first login to its disk, inspected.
+async fn with_machine(
+    ctx: &JobCtx,
+    job: &Job,
+    secrets: &Secrets,
+    machine: &mut dyn Machine,
+    record: &mut Record,
+) -> anyhow::Result<(Disk, Inspection)> {
+    let guest = record.phase(ctx, Phase::Boot, machine.connect(ctx)).await;
+    record.facts = machine.facts();
+    let guest = guest?;
+    let local = Local::new(ctx, &job.root, Vec::new());
+    let steps = async { Ok(step::run_all(ctx, job, secrets, guest.as_ref(), &local).await) };
+    let summary = record.phase(ctx, Phase::Steps, steps).await?;
+    record.steps = summary.steps;
+    match summary.outcome {
+        Outcome::Success | Outcome::Skipped => {}
+        Outcome::Cancelled => return Err(Cancelled.into()),
+        Outcome::Failure => {
+            let failure = summary.failure.unwrap_or_else(|| Failure::new("a step failed"));
+            return Err(Told(failure.message).into());
+        }
+    }
+    let sealed = record.phase(ctx, Phase::Seal, seal_and_shut_down(ctx, machine, guest)).await?;
+    let inspected = async {
+        let disk = machine.capture(ctx).await?;
+        let inspection = inspect::inspect(ctx, &disk, &sealed).await?;
+        anyhow::Ok((disk, inspection))
+    };
+    let (disk, inspection) = record.phase(ctx, Phase::Inspect, inspected).await?;
+    if let Some(reason) = &inspection.reason {
+        ctx.events.warn(Failure::new(format!("the finished disk was not fully inspected: {reason}"))).await;
+    }
+    Ok((disk, inspection))
+}
+
+async fn seal_and_shut_down(
+    ctx: &JobCtx,
+    machine: &mut dyn Machine,
+    guest: Arc<dyn Guest>,
+) -> anyhow::Result<seal::Sealed> {
+    let sealed = seal::seal(ctx, guest.as_ref(), &machine.seal_plan()).await?;
+    drop(guest);
+    machine.shutdown(ctx).await?;
+    Ok(sealed)
+}
+
+/// Keeps what the machine tells of a failure. Its own diagnosis is told too, unless it is the failure itself.
+async fn keep_evidence(ctx: &JobCtx, machine: &mut dyn Machine, error: &anyhow::Error) {
+    let evidence = machine.evidence(ctx).await;
+    if let Some(diagnosis) = evidence.diagnosis
+        && !format!("{error:#}").contains(&diagnosis.message)
+    {
+        ctx.events.emit(Body::Failure(diagnosis)).await;
+    }
+    for file in evidence.files {
+        ctx.events.note(format!("Kept {file} in the job's folder.")).await;
+    }
+}

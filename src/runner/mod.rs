@@ -13,5 +13,6 @@
 pub mod job;
 pub mod policy;
 mod process;
+mod record;
 pub mod supervisor;
 pub mod wire;

@@ -25,6 +25,7 @@ use crate::context::{Cancelled, Explained, JobCtx};
 use crate::event::Failure;
 use crate::guest::ssh::{self, CipherOrder, HostKey, SshConfig};
 use crate::guest::{self, Guest, GuestError};
+use crate::image::seal::SealPlan;
 use crate::plan::job::Connect;
 use crate::platform::{Disk, Evidence, Facts, Machine};
 use crate::program::Running;
@@ -299,6 +300,11 @@ impl Machine for QemuMachine {
 
     fn facts(&self) -> Facts {
         self.facts.clone()
+    }
+
+    fn seal_plan(&self) -> SealPlan {
+        let traces = Vec::new();
+        SealPlan { public_key: self.keys.login.public_line.clone(), user: self.connect.user.clone(), traces }
     }
 
     async fn shutdown(&mut self, ctx: &JobCtx) -> anyhow::Result<()> {

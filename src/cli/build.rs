@@ -1,0 +1,97 @@
+//! `ovenbird build`: runs the jobs of a plan, each as its own process.
+
+use anyhow::Context;
+use camino::{Utf8Path, Utf8PathBuf};
+use chrono::Utc;
+
+use super::exit::Exit;
+use super::load::{self, Folders, Loaded};
+use crate::event::JobId;
+use crate::image::manifest::{Images, Manifest};
+use crate::report::{ConsoleMode, Options, Reports};
+use crate::runner::supervisor::{self, Config, Ending};
+use crate::runner::wire::SILENCE;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only these jobs, as `ovenbird plan` names them
+    #[arg(value_name = "JOB")]
+    jobs: Vec<String>,
+    #[command(flatten)]
+    load: load::Planning,
+    /// How many jobs run at a time; otherwise strategy.max-parallel, or one for every two processors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_parallel: Option<u32>,
+    /// Where images and logs go, each job in its own folder
+    #[arg(long, value_name = "DIR", default_value = "ovenbird-out")]
+    out: Utf8PathBuf,
+    /// Where downloads are kept between runs; otherwise ovenbird in the user's cache folder
+    #[arg(long, value_name = "DIR", env = "OVENBIRD_CACHE_DIR")]
+    cache_dir: Option<Utf8PathBuf>,
+    /// Write every event as JSON Lines
+    #[arg(long, value_name = "FILE")]
+    events: Option<Utf8PathBuf>,
+    /// Show all output, the machines' consoles included
+    #[arg(short, long, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Show warnings, failures and the closing table only
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
+    let Some(Loaded { plan, jobs, secrets }) = load::load(&args.load, &args.jobs, colour)? else {
+        return Ok(Exit::Wrong);
+    };
+    let folders = Folders::create(&args.out, args.cache_dir.as_deref())?;
+    let mut reports = Reports::new(Options {
+        console: if args.quiet { ConsoleMode::Quiet } else { ConsoleMode::Live },
+        colour,
+        out: args.out.clone(),
+        events: args.events.clone(),
+        verbose: args.verbose,
+    })?;
+    let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
+    let max_parallel = args.max_parallel.or(plan.max_parallel);
+    let config = Config {
+        program: std::env::current_exe().context("failed to find this program's own file")?,
+        run: run_id()?,
+        out: folders.out.clone(),
+        cache: folders.cache,
+        jobs,
+        max_parallel: max_parallel.map_or_else(default_parallel, |max| max as usize),
+        fail_fast: plan.fail_fast,
+        secrets,
+        silence: SILENCE,
+    };
+    let ending = supervisor::run(config, &mut |event| reports.on_event(event)).await?;
+    // The machine-readable sum of all jobs, before the table that people read.
+    Images::update(&folders.out, &plan.name, built(&folders.out, &ids))?;
+    reports.finish().context("failed to write a report")?;
+    Ok(match ending {
+        Ending::Success => Exit::Done,
+        Ending::Failure => Exit::Failed,
+        Ending::Cancelled(signal) => Exit::Cancelled(signal),
+    })
+}
+
+/// The manifests of the jobs that came to an image; a job that failed has none.
+fn built(out: &Utf8Path, jobs: &[JobId]) -> Vec<Manifest> {
+    let paths = jobs.iter().map(|job| out.join(&job.0).join("manifest.json"));
+    paths.filter_map(|path| Manifest::read(&path).ok()).collect()
+}
+
+/// A machine keeps about two processors busy: its own, and what unpacks, converts and encrypts beside it.
+fn default_parallel() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2)
+}
+
+/// A run's id: when it began, for people, and enough chance that two runs never share one.
+fn run_id() -> anyhow::Result<String> {
+    let mut random = [0u8; 3];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut random))
+        .context("failed to read /dev/urandom")?;
+    let [a, b, c] = random;
+    Ok(format!("{}-{a:02x}{b:02x}{c:02x}", Utc::now().format("%Y%m%d-%H%M%S")))
+}

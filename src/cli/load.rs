@@ -1,0 +1,163 @@
+//! What several commands need first: the definition, the values of its variables, the plan, and the folders of a run.
+//!
+//! All I/O of planning is here; what it finds goes to `plan` as plain values.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::exit::Wrong;
+use crate::definition;
+use crate::diagnostic::{self, Diagnostic};
+use crate::plan::job::Job;
+use crate::plan::{self, FileKind, Given, NeededFile, Plan};
+use crate::secret::Secrets;
+
+/// The definition and the values of its variables.
+#[derive(Debug, clap::Args)]
+pub(super) struct Planning {
+    /// The definition
+    #[arg(short, long, value_name = "FILE", default_value = "ovenbird.yml")]
+    pub file: Utf8PathBuf,
+    /// Give a variable a value; the last one wins
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
+    pub vars: Vec<(String, String)>,
+    /// A YAML file of variables; --var wins over it
+    #[arg(long, value_name = "FILE")]
+    pub var_file: Vec<Utf8PathBuf>,
+    /// Only the jobs for which this expression is true, such as "matrix.suite == 'trixie'"
+    #[arg(long, value_name = "EXPR")]
+    pub only: Option<String>,
+}
+
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Where runs write.
+#[derive(Clone, Debug)]
+pub(super) struct Folders {
+    /// Absolute, real, and there.
+    pub out: Utf8PathBuf,
+    /// Absolute, real, and there.
+    pub cache: Utf8PathBuf,
+}
+
+impl Folders {
+    /// Makes the folders.
+    pub(super) fn create(out: &Utf8Path, cache: Option<&Utf8Path>) -> anyhow::Result<Self> {
+        let cache = cache.map_or_else(default_cache, |cache| Ok(cache.to_owned()))?;
+        for folder in [out, &cache] {
+            std::fs::create_dir_all(folder).with_context(|| format!("failed to create the folder `{folder}`"))?;
+        }
+        Self::existing(out, Some(&cache))?.with_context(|| format!("the folder `{out}` is gone"))
+    }
+
+    /// The folders of earlier runs; none when there is no output folder.
+    pub(super) fn existing(out: &Utf8Path, cache: Option<&Utf8Path>) -> anyhow::Result<Option<Self>> {
+        let cache = cache.map_or_else(default_cache, |cache| Ok(cache.to_owned()))?;
+        let real = |folder: &Utf8Path| match folder.canonicalize_utf8() {
+            Ok(real) => Ok(Some(real)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("failed to find the folder `{folder}`")),
+        };
+        let Some(out) = real(out)? else { return Ok(None) };
+        // Without a cache folder nothing in it is left to remove.
+        let cache = real(&cache)?.unwrap_or(cache);
+        Ok(Some(Self { out, cache }))
+    }
+}
+
+/// The user's cache folder, by the XDG base directory specification.
+fn default_cache() -> anyhow::Result<Utf8PathBuf> {
+    let variable = |name| std::env::var(name).ok().filter(|value| value.starts_with('/'));
+    let base = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| format!("{home}/.cache")));
+    let base = base
+        .ok_or_else(|| Wrong::new("neither XDG_CACHE_HOME nor HOME is set").hint("name a folder with --cache-dir"))?;
+    Ok(Utf8PathBuf::from(base).join("ovenbird"))
+}
+
+/// What the environment gives, for variables that ask for it. Values that are no UTF-8 are left out, as if unset.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// A plan, the jobs of it that were chosen, and the values that they may not hold.
+pub(super) struct Loaded {
+    pub plan: Plan,
+    pub jobs: Vec<Job>,
+    pub secrets: Secrets,
+}
+
+/// Loads the definition, plans it, and looks for the files that its steps need. None: what is wrong was told.
+pub(super) fn load(args: &Planning, jobs: &[String], colour: bool) -> anyhow::Result<Option<Loaded>> {
+    let text = read(&args.file)?;
+    let name = args.file.as_str();
+    let (definition, source) = match definition::load(name, &text) {
+        Ok(loaded) => loaded,
+        Err(report) => return tell(&report.render(colour)),
+    };
+    let given = Given { environment: environment(), files: read_var_files(&args.var_file)?, flags: args.vars.clone() };
+    let root = root_of(&args.file)?;
+    let planned = plan::resolve_variables(&definition, &given)
+        .and_then(|(inputs, secrets)| Ok((plan::plan(&source, &definition, &inputs, &root)?, secrets)));
+    let (plan, secrets) = match planned {
+        Ok(planned) => planned,
+        Err(diagnostics) => return tell(&diagnostic::render(&diagnostics, &source, colour)),
+    };
+    let missing = missing_files(&plan);
+    if !missing.is_empty() {
+        return tell(&diagnostic::render(&missing, &source, colour));
+    }
+    let jobs = plan::select(&plan, jobs, args.only.as_deref())
+        .map_err(|error| Wrong::new(error.to_string()).hint(error.hint()))?;
+    Ok(Some(Loaded { plan, jobs, secrets }))
+}
+
+#[expect(clippy::print_stderr, reason = "diagnostics are talk")]
+fn tell(diagnostics: &str) -> anyhow::Result<Option<Loaded>> {
+    eprintln!("{diagnostics}");
+    Ok(None)
+}
+
+fn read(file: &Utf8Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let wrong = Wrong::new(format!("failed to read the definition `{file}`: {error}"));
+        let hint = "run it in the folder of the definition, or name the file with --file";
+        if error.kind() == std::io::ErrorKind::NotFound { wrong.hint(hint).into() } else { wrong.into() }
+    })
+}
+
+fn read_var_files(files: &[Utf8PathBuf]) -> anyhow::Result<Vec<(String, serde_yaml::Value)>> {
+    let read = |file: &Utf8PathBuf| {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Wrong::new(format!("failed to read the file of variables `{file}`: {error}")))?;
+        let value = serde_yaml::from_str(&text)
+            .map_err(|error| Wrong::new(format!("the file of variables `{file}` is not YAML: {error}")))?;
+        Ok((file.to_string(), value))
+    };
+    files.iter().map(read).collect()
+}
+
+/// The folder of the definition, where relative paths begin.
+fn root_of(file: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
+    let real = file.canonicalize_utf8().with_context(|| format!("failed to find `{file}`"))?;
+    Ok(real.parent().map_or_else(|| real.clone(), Utf8Path::to_owned))
+}
+
+fn missing_files(plan: &Plan) -> Vec<Diagnostic> {
+    let is_there = |file: &NeededFile| match file.kind {
+        FileKind::Upload => file.path.exists(),
+        FileKind::Script | FileKind::Image | FileKind::Checksums => file.path.is_file(),
+    };
+    let siblings = |file: &NeededFile| {
+        let entries = file.path.parent().and_then(|folder| folder.read_dir_utf8().ok());
+        entries.into_iter().flatten().flatten().map(|entry| entry.file_name().to_owned()).collect::<Vec<_>>()
+    };
+    let missing = plan.files.iter().filter(|file| !is_there(file));
+    missing.map(|file| plan::missing_file(file, &siblings(file))).collect()
+}

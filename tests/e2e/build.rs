@@ -1,0 +1,109 @@
+//! What a build that goes well does and leaves.
+
+use std::process::Command;
+
+use crate::support::{Project, tool, tree};
+
+const EVERYTHING: &str = r#"
+variables:
+  greeting: hello
+  token: { env: TOKEN, required: true, sensitive: true }
+strategy:
+  fail-fast: false
+  matrix:
+    flavour: [plain, sweet]
+env: { FLAVOUR: "${{ matrix.flavour }}" }
+steps:
+  - name: First
+    run: |
+      echo "run $FLAVOUR ${{ vars.greeting }}" >> /etc/order
+      printf '%s' "$TOKEN" | sha256sum > /etc/token.sha256
+      echo "the token is $TOKEN"
+    env: { TOKEN: "${{ vars.token }}" }
+  - script: scripts/second.sh
+    args: [a b, "c'd"]
+  - upload: site/
+    to: /srv/site
+    mode: "0640"
+  - if: matrix.flavour == 'sweet'
+    run: echo "only sweet" >> /etc/order
+  - name: Fails, and may
+    run: exit 3
+    continue-on-error: true
+  - run: cat /proc/sys/kernel/random/boot_id > /etc/boot-before
+  - reboot: {}
+  - run: |
+      ! cmp -s /etc/boot-before /proc/sys/kernel/random/boot_id
+      rm /etc/boot-before
+      echo "rebooted" >> /etc/order
+  - download: /etc/order
+    to: kept/order
+  - local: cat "kept/order" > "local.txt"
+outputs:
+  - qcow2
+  - { format: raw, compress: zstd }
+  - vmdk
+"#;
+
+fn everything() -> Project {
+    Project::tiny(EVERYTHING)
+        .file("scripts/second.sh", "#!/bin/sh\nset -e\necho \"script $# $1 $2\" >> /etc/order\n")
+        .file("site/index.html", "<h1>baked</h1>\n")
+        .file("site/deep/page.html", "deep\n")
+}
+
+#[test]
+fn a_build_runs_its_steps_in_order_and_leaves_images_that_hold_what_they_did() {
+    let project = everything();
+    let mut command = project.command(&["build", "--events", "events.jsonl"]);
+    let ran = project.start(command.env("TOKEN", "correct horse battery")).wait().expect_status(0);
+    project.assert_nothing_left();
+    assert_eq!(project.read("local.txt").lines().next(), Some("run plain hello"));
+
+    for (job, order) in [
+        ("plain", "run plain hello\nscript 2 a b c'd\nrebooted\n"),
+        ("sweet", "run sweet hello\nscript 2 a b c'd\nonly sweet\nrebooted\n"),
+    ] {
+        let out = project.path("ovenbird-out").join(job);
+        tool(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(&out));
+        assert_eq!(in_image(&project, job, "/etc/order"), order);
+        assert_eq!(in_image(&project, job, "/srv/site/deep/page.html"), "deep\n");
+        let manifest = project.json(&format!("ovenbird-out/{job}/manifest.json"));
+        let outcomes: Vec<_> = manifest["steps"].as_array().unwrap().iter().map(|step| &step["outcome"]).collect();
+        let sweet = if job == "sweet" { "success" } else { "skipped" };
+        assert_eq!(
+            outcomes,
+            ["success", "success", "success", sweet, "failure", "success", "success", "success", "success", "success"]
+        );
+        assert_eq!(manifest["accelerator"]["name"], "tcg");
+        assert_eq!(manifest["artifacts"].as_array().unwrap().len(), 3);
+        assert_eq!(manifest["inspection"]["inspected"], true);
+    }
+    let images = project.json("ovenbird-out/images.json");
+    assert_eq!(images["jobs"].as_array().unwrap().len(), 2);
+
+    // The secret reached the guest, and nothing else.
+    let expected = tool(Command::new("sh").args(["-c", "printf '%s' 'correct horse battery' | sha256sum"]));
+    assert_eq!(in_image(&project, "plain", "/etc/token.sha256"), expected);
+    for file in tree(&project.root()) {
+        let bytes = std::fs::read(&file).unwrap();
+        let found = bytes.windows(21).any(|window| window == b"correct horse battery");
+        assert!(!found, "`{file}` shows the secret");
+    }
+    assert!(!ran.stdout.contains("correct horse") && !ran.stderr.contains("correct horse"));
+    ran.expect_told("the token is ***").expect_told("web").expect_told("sha256");
+}
+
+/// A file of a job's finished image, read offline from the qcow2.
+fn in_image(project: &Project, job: &str, path: &str) -> String {
+    let qcow2 = project.path("ovenbird-out").join(job).join("tiny.qcow2");
+    let raw = project.path(&format!("{job}.raw"));
+    if !raw.exists() {
+        tool(Command::new("qemu-img").args(["convert", "-O", "raw", qcow2.as_str(), raw.as_str()]));
+    }
+    let table: serde_json::Value =
+        serde_json::from_str(&tool(Command::new("sfdisk").args(["-J", raw.as_str()]))).unwrap();
+    let partitions = table["partitiontable"]["partitions"].as_array().unwrap();
+    let offset = partitions.last().unwrap()["start"].as_u64().unwrap() * 512;
+    tool(Command::new("debugfs").args(["-R", &format!("cat {path}"), &format!("{raw}?offset={offset}")]))
+}
