@@ -971,6 +971,36 @@ fn an_if_is_one_expression() {
 }
 
 #[test]
+fn an_if_that_begins_with_an_exclamation_mark_needs_quotes() {
+    assert_snapshot!(check_with("steps: [{ run: x, if: !vars.x }]\n"), @r"
+    error[bad-value]: YAML tags have no meaning here
+     --> ovenbird.yml:1:19
+      |
+    1 | steps: [{ run: x, if: !vars.x }]
+      |                   ^^
+      |
+      = help: a value that begins with `!` is a tag in YAML: put it in quotes if it is meant as text
+    ");
+}
+
+#[test]
+fn a_matrix_from_another_file_is_one_error_not_many() {
+    assert_snapshot!(check_with("strategy: { from: ci.yml, job: a }\nsteps: [{ run: \"${{ matrix.x }}\" }]\n"), @r"
+    error[not-yet]: this version of Ovenbird does not have `from` yet
+     --> ovenbird.yml:1:13
+      |
+    1 | strategy: { from: ci.yml, job: a }
+      |             ^^^^
+
+    error[not-yet]: this version of Ovenbird does not have `job` yet
+     --> ovenbird.yml:1:27
+      |
+    1 | strategy: { from: ci.yml, job: a }
+      |                           ^^^
+    ");
+}
+
+#[test]
 fn a_sensitive_variable_stays_apart() {
     assert_snapshot!(check_with(r#"
         variables: { token: { env: TOKEN, sensitive: true } }
@@ -1129,6 +1159,8 @@ fn a_value_with_a_tag_or_a_number_as_a_key_is_refused() {
       |
     1 | env: { A: !x y, 1: z }
       |              ^
+      |
+      = help: a value that begins with `!` is a tag in YAML: put it in quotes if it is meant as text
 
     error[wrong-type]: the key `1` is not a text
      --> ovenbird.yml:1:17
