@@ -66,10 +66,15 @@ pub(super) fn check(decoder: &mut Decoder, source: &Source, definition: &Definit
             one,
             variables: readable("variables"),
             env: readable("env"),
-            matrix: readable("strategy"),
+            matrix: readable("strategy") && !is_matrix_elsewhere(source),
         };
         decoder.diagnostics.extend(checker.check());
     }
+}
+
+/// Whether the definition asks for a matrix from another file, which is reported as not there yet.
+fn is_matrix_elsewhere(source: &Source) -> bool {
+    source.value().get("strategy").is_some_and(|strategy| strategy.get("from").is_some())
 }
 
 struct Checker<'a> {

@@ -206,7 +206,8 @@ impl Decoder {
             Some(json) => Some(Value::from(json)),
             None => {
                 let problem = match node.value {
-                    Yaml::Tagged(_) => Problem::new("YAML tags have no meaning here"),
+                    Yaml::Tagged(_) => Problem::new("YAML tags have no meaning here")
+                        .help("a value that begins with `!` is a tag in YAML: put it in quotes if it is meant as text"),
                     Yaml::Number(_) => Problem::new("this number is not finite"),
                     _ => Problem::new("something inside has a YAML tag, or a key that is not a text"),
                 };

@@ -1,7 +1,7 @@
 //! The typed model of `ovenbird.yml`, and how text becomes one.
 //!
 //! [`load`] reads a file in three steps, each of which collects mistakes and goes on: `decode` and its siblings (one file
-//! for each part of the language) turn the YAML value into the [`model`]; the matrix is expanded; `check` looks at every
+//! for each part of the language) turn the YAML value into the `model`; the matrix is expanded; `check` looks at every
 //! `${{ }}` that decoding met. What is left for planning is to put values in: a [`Field`] is a value that is known, or a
 //! template with the function that will read its result, so a setting is read by the same rules from the file and from a
 //! matrix. `docs/definition.md` documents the language. Pure; may know of `source`, `diagnostic`,

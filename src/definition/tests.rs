@@ -971,6 +971,36 @@ fn an_if_is_one_expression() {
 }
 
 #[test]
+fn an_if_that_begins_with_an_exclamation_mark_needs_quotes() {
+    assert_snapshot!(check_with("steps: [{ run: x, if: !vars.x }]\n"), @r"
+    error[bad-value]: YAML tags have no meaning here
+     --> ovenbird.yml:1:19
+      |
+    1 | steps: [{ run: x, if: !vars.x }]
+      |                   ^^
+      |
+      = help: a value that begins with `!` is a tag in YAML: put it in quotes if it is meant as text
+    ");
+}
+
+#[test]
+fn a_matrix_from_another_file_is_one_error_not_many() {
+    assert_snapshot!(check_with("strategy: { from: ci.yml, job: a }\nsteps: [{ run: \"${{ matrix.x }}\" }]\n"), @r"
+    error[not-yet]: this version of Ovenbird does not have `from` yet
+     --> ovenbird.yml:1:13
+      |
+    1 | strategy: { from: ci.yml, job: a }
+      |             ^^^^
+
+    error[not-yet]: this version of Ovenbird does not have `job` yet
+     --> ovenbird.yml:1:27
+      |
+    1 | strategy: { from: ci.yml, job: a }
+      |                           ^^^
+    ");
+}
+
+#[test]
 fn a_sensitive_variable_stays_apart() {
     assert_snapshot!(check_with(r#"
         variables: { token: { env: TOKEN, sensitive: true } }
@@ -1129,6 +1159,8 @@ fn a_value_with_a_tag_or_a_number_as_a_key_is_refused() {
       |
     1 | env: { A: !x y, 1: z }
       |              ^
+      |
+      = help: a value that begins with `!` is a tag in YAML: put it in quotes if it is meant as text
 
     error[wrong-type]: the key `1` is not a text
      --> ovenbird.yml:1:17
@@ -1204,4 +1236,46 @@ proptest! {
             let _ = check(&format!("{before}{text}{after}"));
         }
     }
+}
+
+#[test]
+fn the_example_of_the_documentation_is_valid() {
+    let documentation = include_str!("../../docs/definition.md");
+    let example = documentation.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(example.map(check).as_deref(), Some("valid"));
+}
+
+#[test]
+fn every_key_and_every_rule_is_documented() {
+    let documentation = include_str!("../../docs/definition.md");
+    let code = [
+        include_str!("load.rs"),
+        include_str!("output.rs"),
+        include_str!("platform.rs"),
+        include_str!("step.rs"),
+        include_str!("strategy.rs"),
+        include_str!("variable.rs"),
+        include_str!("decode.rs"),
+        include_str!("check.rs"),
+        include_str!("../source.rs"),
+        include_str!("../source/index.rs"),
+        include_str!("../plan/inputs.rs"),
+        include_str!("../plan/model.rs"),
+        include_str!("../plan/scope.rs"),
+    ];
+    let mut names = std::collections::BTreeSet::new();
+    for text in code {
+        let known = text.split("known: &[").skip(1).filter_map(|rest| rest.split(']').next());
+        names.extend(known.flat_map(|list| list.split('"').skip(1).step_by(2)));
+        names.extend(
+            text.split("::error(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next()),
+        );
+    }
+    assert!(names.len() > 60, "{names:?}");
+    // Some are documented under a longer name, such as `connect.user`.
+    let is_documented = |name: &str| {
+        [format!("`{name}`"), format!(".{name}`"), format!("`{name}.")].iter().any(|form| documentation.contains(form))
+    };
+    names.retain(|name| !is_documented(name));
+    assert_eq!(names, [].into());
 }
