@@ -74,7 +74,7 @@ impl Shell for Local {
                 status
             };
             let listen = async {
-                tokio::join!(futures_or_done(stdout), futures_or_done(stderr));
+                tokio::join!(if_any(stdout), if_any(stderr));
             };
             let (status, ()) = tokio::join!(wait, listen);
             drop((feed, output));
@@ -94,7 +94,7 @@ impl Shell for Local {
     }
 }
 
-async fn futures_or_done(work: Option<impl Future<Output = ()>>) {
+async fn if_any(work: Option<impl Future<Output = ()>>) {
     if let Some(work) = work {
         work.await;
     }
