@@ -381,6 +381,16 @@ async fn a_server_that_asks_for_more_limits_than_there_is_fails_at_once() {
 }
 
 #[tokio::test]
+async fn a_file_that_does_not_fit_the_disk_says_so_before_it_fills_it() {
+    let server = Server::start(|_, _| answer("HTTP/1.1 200 OK\nContent-Length: 1152921504606846976", b"some")).await;
+    let job = Job::new();
+    let failure = failure_of(&get(&job, &image(server.url("/disk.img"), &disk())).await.unwrap_err());
+    assert!(failure.message.contains("1024.0 PiB more are needed"), "{failure:?}");
+    assert!(failure.message.contains(" are free") && failure.hint.is_some(), "{failure:?}");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
 async fn a_missing_file_is_not_asked_for_twice() {
     let server = Server::start(|_, _| answer("HTTP/1.1 404 Not Found\nContent-Length: 0", b"")).await;
     let job = Job::new();

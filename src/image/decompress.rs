@@ -68,7 +68,7 @@ impl Packing {
     }
 }
 
-/// Unpacks `from` into the new file `to`, at most `limit` bytes. `source` is what to call it in messages.
+/// Unpacks `from` into the new file `to`, at most `limit` bytes.
 pub(super) fn unpack(
     from: &Utf8Path,
     to: &Utf8Path,

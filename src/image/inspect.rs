@@ -67,13 +67,21 @@ pub async fn inspect(ctx: &JobCtx, disk: &Disk, sealed: &Sealed) -> anyhow::Resu
 /// Opens the machine's file systems; or why they can't be read.
 fn view(disk: &Utf8Path, volumes: &[Volume]) -> anyhow::Result<Result<View, Inspection>> {
     let file = File::open(disk).with_context(|| format!("failed to open `{disk}`"))?;
-    let mut readable = Vec::new();
+    let (mut first, mut readable) = (None, Vec::new());
     let mut others = Vec::new();
     for volume in volumes {
         match filesystem::content(&file, volume).with_context(|| format!("failed to read `{disk}`"))? {
             Content::Ext { needs_recovery: true } => bail!(unclean(volume)),
             Content::Ext { needs_recovery: false } => match filesystem::open(disk, volume) {
-                Ok(ext4) => readable.push(ext4),
+                Ok(ext4) => {
+                    let root =
+                        is_root(&ext4).with_context(|| format!("the file system of {} is damaged", volume.name))?;
+                    if root && first.is_none() {
+                        first = Some(ext4);
+                    } else {
+                        readable.push(ext4);
+                    }
+                }
                 Err(Ext4Error::Incompatible(why)) => {
                     others.push(format!("ext4 with features that can't be read ({why})"))
                 }
@@ -83,20 +91,25 @@ fn view(disk: &Utf8Path, volumes: &[Volume]) -> anyhow::Result<Result<View, Insp
             Content::Other(name) => others.push(name.to_owned()),
         }
     }
-    let Some(index) = readable.iter().position(is_root) else {
+    let Some(root) = first else {
         let found = if others.is_empty() { "nothing that is known".to_owned() } else { others.join(", ") };
         let reason = format!("only a root file system of ext4 can be read offline, and the disk holds {found}");
         return Ok(Err(Inspection::skipped(reason)));
     };
-    let root = readable.swap_remove(index);
     View::new(root, readable).map(Ok)
 }
 
 /// Whether a file system is a machine's root.
-fn is_root(ext4: &Ext4) -> bool {
-    ["/etc/passwd", "/etc/os-release", "/etc/fstab", "/sbin/init", "/init"]
-        .iter()
-        .any(|path| ext4.symlink_metadata(*path).is_ok())
+fn is_root(ext4: &Ext4) -> anyhow::Result<bool> {
+    for path in ["/etc/passwd", "/etc/os-release", "/etc/fstab", "/sbin/init", "/init"] {
+        match ext4.symlink_metadata(path) {
+            Ok(_) => return Ok(true),
+            Err(Ext4Error::NotFound | Ext4Error::NotADirectory) => {}
+            // Whether it is the root can't be told, and that must not look like another kind of disk.
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(false)
 }
 
 /// Something that must not be there.

@@ -115,7 +115,7 @@ struct Report {
     gone: Vec<String>,
     failed: Vec<(String, String)>,
     untrimmed: bool,
-    done: bool,
+    finished: bool,
 }
 
 impl Report {
@@ -134,7 +134,7 @@ impl Report {
                 "gone" if report.gone.len() < MOST_PATHS => report.gone.push(text.to_owned()),
                 "failed" => report.failed.push((id.to_owned(), text.to_owned())),
                 "untrimmed" => report.untrimmed = true,
-                "done" => report.done = true,
+                "finished" => report.finished = true,
                 _ => {}
             }
         }
@@ -166,7 +166,7 @@ impl Report {
         if let Some((id, path)) = self.failed.first() {
             bail!("failed to remove the build's residue: {id} of `{path}`");
         }
-        if !self.done || !captured.exit.is_success() {
+        if !self.finished || !captured.exit.is_success() {
             let excerpt = captured.stderr.split(|byte| *byte == b'\n').map(clean_line);
             let mut excerpt: Vec<_> = excerpt.filter(|line| !line.is_empty()).collect();
             excerpt.drain(..excerpt.len().saturating_sub(20));

@@ -271,4 +271,4 @@ stop_writers
 # TABLE
 # SHIELDS
 trim
-say done seal ''
+say finished seal ''
