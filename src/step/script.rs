@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::context::JobCtx;
+use crate::context::{JobCtx, clean_line};
 use crate::event::{Failure, Place, Stream};
 use crate::guest::{Chunk, Command, Exit, Guest, GuestError};
 use crate::plan::job::Shell;
@@ -177,7 +177,7 @@ impl Watch<'_> {
     }
 
     async fn line(&mut self, scene: &Scene<'_>, stream: Stream, line: &[u8]) {
-        let complaint = String::from_utf8_lossy(line);
+        let complaint = clean_line(line);
         let complaint = complaint.strip_prefix(self.id).and_then(|rest| rest.strip_prefix(": "));
         if let Some(complaint) = complaint {
             self.complaint = Some(complaint.to_owned());
@@ -229,7 +229,9 @@ impl Ended<'_> {
             let _ = write!(message, ": {words}");
         }
         let place = blame.line.and_then(|line| source.places.get(line - 1)).unwrap_or(&source.fallback);
-        let readable = |text: &str| blame::readable(text, self.id, &self.script.name, &self.script.shown);
+        // The guest chose the words: they must not move a cursor either.
+        let readable =
+            |text: &str| clean_line(blame::readable(text, self.id, &self.script.name, &self.script.shown).as_bytes());
         Failure {
             place: Some(place.clone()),
             command: blame.command.as_deref().map(readable),
@@ -276,7 +278,7 @@ fn hint(exit: &Exit, excerpt: &[String]) -> Option<String> {
         _ if says("Temporary failure resolving") => {
             "the guest has no name resolution: check the network of this machine"
         }
-        Exit::Code(127) if says("\r") || says("$'\\r'") => "the script has Windows line ends: save it with LF",
+        Exit::Code(127) if says("$'\\r'") => "the script has Windows line ends: save it with LF",
         Exit::Code(127) => "a command was not found: install it in a step before, or give its full path",
         Exit::Code(126) => "a file was found but can't be executed: check its mode and its `#!` line",
         Exit::Signal(name) if name == "KILL" => "the guest may be out of memory: give the platform more `memory`",
