@@ -73,7 +73,7 @@ collect() {
   known="$found"
 }
 known= seen=
-for round in 0 1 2 3 4 5 6 7 8 9; do
+for round in 0 1 2 3 4; do
   collect "$1"
   if [ "$alive" ]; then
     [ "$seen" ] || kill -TERM $alive 2>/dev/null
@@ -81,7 +81,7 @@ for round in 0 1 2 3 4 5 6 7 8 9; do
   elif [ "$seen" ]; then
     exit 0
   fi
-  sleep 0.1 2>/dev/null || sleep 1
+  sleep 0.2 2>/dev/null || { sleep 1; break; }
 done
 collect "$1"
 [ -z "$alive" ] || kill -KILL $alive 2>/dev/null
@@ -99,11 +99,19 @@ pub(super) fn mark() -> Result<String, super::GuestError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{line, quote};
+    use super::{line, quote, start};
 
     #[test]
     fn a_quote_in_a_word_is_the_only_thing_that_is_changed() {
         assert_eq!(quote("it's $HOME `x`"), r"'it'\''s $HOME `x`'");
+    }
+
+    #[test]
+    fn who_is_not_root_becomes_root_before_anything_else() {
+        assert!(start("m", true).starts_with("exec sudo -n sh -c '"));
+        assert!(start("m", false).starts_with("exec sh -c '"));
+        // Login shells other than POSIX ones take single quotes, on one line, without an exclamation mark.
+        assert!(!start("m", true).contains(['\n', '!']));
     }
 
     #[test]

@@ -70,10 +70,15 @@ pub(super) async fn start(
     tokio::select! {
         process = shell.start(script, mark) => process,
         () = cancel.cancelled() => {
-            let _ = tokio::time::timeout(END_DEADLINE, shell.end(mark)).await;
+            end(shell, mark).await;
             Err(GuestError::Cancelled)
         }
     }
+}
+
+/// Ends what a command started, within a bounded time.
+pub(super) async fn end(shell: &dyn Shell, mark: &str) {
+    let _ = tokio::time::timeout(END_DEADLINE, shell.end(mark)).await;
 }
 
 /// Ends a command that nobody waits for any more. Its output is read meanwhile, so that it can't hold up the connection.

@@ -44,6 +44,15 @@ async fn endless_output_fills_no_memory_and_ends_when_cancelled() {
     assert!(since.elapsed() < Duration::from_secs(7), "{:?}", since.elapsed());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_cannot_become_root_is_an_error_when_connecting() {
+    let play: Play = Arc::new(|_, _| vec![Act::Exit(1), Act::Close]);
+    let mut config = serve(play).await;
+    config.user = "admin".to_owned();
+    let error = ssh::connect(config, Duration::from_secs(30), &CancellationToken::new()).await.err().unwrap();
+    assert_eq!(error.to_string(), "`admin` can't become root by `sudo -n`: exit status 1");
+}
+
 fn boot_ids(honest: bool) -> Play {
     let asked = Arc::new(AtomicUsize::new(0));
     Arc::new(move |script, connection| {

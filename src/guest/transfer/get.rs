@@ -18,11 +18,12 @@ const MISSING: u32 = 66;
 
 /// A link to what is asked for is followed. GNU tar ends with 1 when a file changed while it was read, as logs do.
 const SEND: &str = r#"
+export LC_ALL=C
 if [ -L "$f" ]; then f=$(readlink -f -- "$f"); fi
 [ -e "$f" ] || exit 66
 command -v tar >/dev/null || { echo "the guest has no \`tar\`" >&2; exit 69; }
 g=
-case $(tar --version 2>/dev/null) in *GNU*) g="--format=gnu --sparse";; esac
+case $(tar --version 2>/dev/null) in *GNU*) g="--format=gnu --sparse -b 128";; esac
 if [ -d "$f" ]; then tar $g -c -f - -C "$f" .; else d=${f%/*}; tar $g -c -f - -C "${d:-/}" "./${f##*/}"; fi
 r=$?
 [ "$g" ] && [ $r = 1 ] && r=0
@@ -98,7 +99,7 @@ pub(in crate::guest) async fn get(
         },
         () = cancel.cancelled() => {
             // The unpacker sees the end of its pieces and stops.
-            shell.end(&mark).await;
+            shell::end(shell, &mark).await;
             return Err(GuestError::Cancelled);
         }
     }

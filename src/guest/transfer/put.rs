@@ -15,6 +15,7 @@ use crate::guest::{Command, Exit, GuestError, Progress, Put, Transfer, script};
 /// Reads folder names (relative to `$t`), one a line, and says what the stream must know of the guest: its tar, the owner's
 /// numbers as `ls -n` shows them, what is at `$t`, and which of the folders are there.
 const PREPARE: &str = r#"
+export LC_ALL=C
 command -v tar >/dev/null || { echo "the guest has no \`tar\`" >&2; exit 69; }
 case $(tar --version 2>/dev/null) in *GNU*) echo gnu;; *) echo other;; esac
 if [ "$o" ]; then
@@ -33,15 +34,16 @@ done
 exit 0
 "#;
 
-const TREE: &str = r#"mkdir -p -- "$t" && exec tar -x -p -f - -C "$t""#;
+const TREE: &str = r#"export LC_ALL=C; mkdir -p -- "$t" && exec tar $b -x -p -f - -C "$t""#;
 
 /// A file goes to a folder of its own beside its place, and is then moved there: whole, or not at all.
 const FILE: &str = r#"
+export LC_ALL=C
 umask 022
 mkdir -p -- "$d" && mkdir -m 700 -- "$m" || exit
 trap 'rm -rf -- "$m"' EXIT
 trap 'exit 143' HUP INT TERM
-tar -x -p -f - -C "$m" || exit
+tar $b -x -p -f - -C "$m" || exit
 if [ -L "$t" ] && [ -d "$t" ]; then rm -f -- "$t" || exit; fi
 mv -f -- "$m/$n" "$t"
 "#;
@@ -64,13 +66,15 @@ pub(in crate::guest) async fn put(
     }
     let options = prepare(shell, put, to, &survey, cancel).await?;
     let mark = script::mark()?;
+    // GNU tar reads 10 KiB at a time unless told otherwise; busybox can't be told.
+    let blocking = if options.sparse { "b='-b 128'" } else { "b=" };
     let text = if survey.is_directory {
-        format!("t={}\n{TREE}", script::quote(if to.is_empty() { "/" } else { to }))
+        format!("{blocking} t={}\n{TREE}", script::quote(if to.is_empty() { "/" } else { to }))
     } else {
         let folder = to.rsplit_once('/').map_or("", |(folder, _)| folder);
         let temporary = format!("{folder}/.ovenbird-{mark}");
         let quoted = [to, if folder.is_empty() { "/" } else { folder }, &temporary, SINGLE].map(script::quote);
-        format!("t={} d={} m={} n={}\n{FILE}", quoted[0], quoted[1], quoted[2], quoted[3])
+        format!("{blocking} t={} d={} m={} n={}\n{FILE}", quoted[0], quoted[1], quoted[2], quoted[3])
     };
     stream(shell, &text, &mark, survey, options, progress, cancel).await.map_err(|error| about(&put.to, error))
 }
