@@ -29,6 +29,7 @@ pub struct EvalError {
 
 /// The most that functions may produce in one evaluation, in bytes at two a character: the limit of GitHub's runner.
 pub(super) const MAX_MEMORY: usize = 1024 * 1024;
+pub(super) const OUT_OF_MEMORY: &str = "the maximum allowed memory size was exceeded";
 
 /// The value of an expression.
 ///
@@ -125,7 +126,7 @@ impl<'a> Evaluator<'a> {
             self.memory.set(self.memory.get().saturating_add(text.encode_utf16().count() * 2));
         }
         if self.memory.get() > MAX_MEMORY {
-            return Err(error("the maximum allowed memory size was exceeded".to_owned()));
+            return Err(error(OUT_OF_MEMORY.to_owned()));
         }
         Ok(value)
     }

@@ -1,5 +1,6 @@
 //! The functions of the language: their names, how many arguments they take, and those that need nothing but these.
 
+use super::evaluate::{MAX_MEMORY, OUT_OF_MEMORY};
 use super::value::{Value, upper_case};
 
 pub(super) struct Function {
@@ -94,12 +95,36 @@ fn join(arguments: &[Value]) -> Result<Value, String> {
         Some(separator) if separator.is_primitive() => separator.to_string(),
         _ => ",".to_owned(),
     };
-    let joined = match arguments.first() {
-        Some(Value::Array(items)) => items.iter().map(Value::to_string).collect::<Vec<_>>().join(&separator),
-        Some(value) if value.is_primitive() => value.to_string(),
-        _ => String::new(),
-    };
-    Ok(Value::String(joined))
+    let mut joined = Bounded::default();
+    match arguments.first() {
+        Some(Value::Array(items)) => {
+            for (position, item) in items.iter().enumerate() {
+                if position > 0 {
+                    joined.push(&separator)?;
+                }
+                joined.push(&item.to_string())?;
+            }
+        }
+        Some(value) if value.is_primitive() => joined.push(&value.to_string())?,
+        _ => {}
+    }
+    Ok(Value::String(joined.0))
+}
+
+/// A text that stops growing where the evaluator would refuse it anyway: a few characters can ask for gigabytes.
+#[derive(Default)]
+struct Bounded(String);
+
+impl Bounded {
+    fn push(&mut self, text: &str) -> Result<(), String> {
+        /// What counts as two bytes takes at most three here.
+        const MAX_BYTES: usize = MAX_MEMORY / 2 * 3;
+        if self.0.len() + text.len() > MAX_BYTES {
+            return Err(OUT_OF_MEMORY.to_owned());
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
 }
 
 fn to_json(arguments: &[Value]) -> Result<Value, String> {
@@ -121,14 +146,14 @@ fn format(arguments: &[Value]) -> Result<Value, String> {
     let template = arguments.first().unwrap_or(&Value::Null).to_string();
     let values = arguments.get(1..).unwrap_or_default();
     let invalid = || format!("the format string is invalid: `{template}`");
-    let mut text = String::new();
+    let mut text = Bounded::default();
     let mut rest = template.as_str();
     while let Some(index) = rest.find(['{', '}']) {
         let (before, brace) = rest.split_at(index);
-        text.push_str(before);
+        text.push(before)?;
         // A doubled brace stands for itself.
         if let Some(after) = brace.strip_prefix("{{").or_else(|| brace.strip_prefix("}}")) {
-            text.push_str(&brace[..1]);
+            text.push(brace.get(..1).unwrap_or_default())?;
             rest = after;
             continue;
         }
@@ -141,13 +166,9 @@ fn format(arguments: &[Value]) -> Result<Value, String> {
             .ok()
             .and_then(|position| values.get(position))
             .ok_or_else(|| format!("the format string refers to more arguments than were given: `{template}`"))?;
-        text.push_str(&value.to_string());
-        if text.len() > super::evaluate::MAX_MEMORY {
-            // The evaluator counts what comes out; this keeps it from growing without bounds before.
-            break;
-        }
+        text.push(&value.to_string())?;
         rest = after;
     }
-    text.push_str(rest);
-    Ok(Value::String(text))
+    text.push(rest)?;
+    Ok(Value::String(text.0))
 }

@@ -94,7 +94,7 @@ impl Value {
         }
     }
 
-    /// How the language orders two values; none where neither `<` nor `>` holds and they are not equal numbers or texts.
+    /// How the language orders two values; none for those that have no order, such as objects or NaN.
     #[must_use]
     pub fn loosely_compare(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {

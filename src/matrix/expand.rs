@@ -2,8 +2,8 @@
 //!
 //! 1. The product of all vectors; the first key varies slowest.
 //! 2. A cell that matches an entry of `exclude` goes.
-//! 3. An entry of `include` is split: keys that are vectors filter, the others are extras. Its extras are added to every
-//!    cell left whose values its filter matches: over the extras of entries before it, never over a vector's value.
+//! 3. An entry of `include` is split: keys that are vectors filter, the others are extras. Its extras are added to
+//!    every cell left whose values its filter matches: over the extras of entries before it, never over a vector's value.
 //! 4. An entry of `include` that matched no cell is a cell of its own.
 //!
 //! A filter matches where each scalar in it, however deep, is loosely equal to what the cell has in that place.
@@ -350,7 +350,11 @@ mod tests {
     #[test]
     fn include_adds_to_the_combinations_it_matches() {
         check(
-            &json!({ "os": ["linux", "mac"], "v": [1, 2], "include": [{ "os": "linux", "fast": true }, { "V": "2", "lts": 1 }] }),
+            &json!({
+                "os": ["linux", "mac"],
+                "v": [1, 2],
+                "include": [{ "os": "linux", "fast": true }, { "V": "2", "lts": 1 }],
+            }),
             &["os=linux v=1 | fast=true", "os=linux v=2 | fast=true lts=1", "os=mac v=1 |", "os=mac v=2 | lts=1"],
         );
     }
