@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::context::JobCtx;
+use crate::context::clean_line;
 use crate::event::{Failure, Place, Stream};
 use crate::guest::{Chunk, Command, Exit, Guest, GuestError};
 use crate::plan::job::Shell;
@@ -20,9 +20,6 @@ use crate::step::trap;
 
 /// How long removing a step's folder may take. Seal looks for what is left.
 const CLEANUP_LIMIT: Duration = Duration::from_secs(10);
-
-/// The same when the job was told to stop: all of it has seconds.
-const HURRIED_CLEANUP_LIMIT: Duration = Duration::from_secs(1);
 
 /// A script with everything that it needs. Holds secrets, so it has no `Debug`.
 pub(super) struct Prepared<'a> {
@@ -78,13 +75,23 @@ pub(super) async fn run(
     })?;
     let command = Command::new(BOOTSTRAP).stdin(text);
     let mut watch = Watch { id: &id, complaint: None, transcript: Transcript::default() };
+    if matches!(script.site, Site::Guest) {
+        // From now on it is there, whatever becomes of us.
+        scene.stale.add(&id);
+    }
     let exit = watch.exec(scene, guest, &command, cancel).await;
     if matches!(&exit, Ok(exit) if exit.is_success()) && matches!(script.site, Site::Guest) {
         // Saves a round trip: the next script of the guest removes the folder on its way, or the end of the steps does.
-        scene.stale.replace(&stale, id);
+        scene.stale.forget(&stale);
         return Ok(());
     }
-    let records = collect(scene.ctx, guest, &script.site.collect(&id)).await;
+    let records = match collect(guest, &script.site.collect(&id), CLEANUP_LIMIT).await {
+        Some(output) => {
+            scene.stale.forget(std::slice::from_ref(&id));
+            trap::parse(&output)
+        }
+        None => Vec::new(),
+    };
     let excerpt: Vec<_> = watch.transcript.excerpt();
     let excerpt = excerpt.iter().map(|line| blame::readable(line, &id, &script.name, &script.shown)).collect();
     match exit {
@@ -101,7 +108,7 @@ pub(super) async fn run(
     }
 }
 
-/// Private folders of steps that succeeded, which are still in the guest.
+/// Private folders of steps that may still be in the guest.
 #[derive(Default)]
 pub(super) struct Stale(Mutex<Vec<String>>);
 
@@ -114,18 +121,19 @@ impl Stale {
         }
     }
 
-    /// Forgets those that are gone and remembers another.
-    fn replace(&self, gone: &[String], new: String) {
-        let mut folders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        folders.retain(|folder| !gone.contains(folder));
-        folders.push(new);
+    fn add(&self, folder: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_owned());
+    }
+
+    fn forget(&self, gone: &[String]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|folder| !gone.contains(folder));
     }
 
     /// Removes what is left.
-    pub(super) async fn remove(&self, ctx: &JobCtx, guest: &dyn Guest) {
+    pub(super) async fn remove(&self, guest: &dyn Guest, limit: Option<Duration>) {
         let command = Site::Guest.remove(&self.of(&Site::Guest));
         if !command.is_empty() {
-            collect(ctx, guest, &command).await;
+            collect(guest, &command, limit.unwrap_or(CLEANUP_LIMIT)).await;
         }
     }
 }
@@ -177,7 +185,7 @@ impl Watch<'_> {
     }
 
     async fn line(&mut self, scene: &Scene<'_>, stream: Stream, line: &[u8]) {
-        let complaint = String::from_utf8_lossy(line);
+        let complaint = clean_line(line);
         let complaint = complaint.strip_prefix(self.id).and_then(|rest| rest.strip_prefix(": "));
         if let Some(complaint) = complaint {
             self.complaint = Some(complaint.to_owned());
@@ -188,17 +196,13 @@ impl Watch<'_> {
     }
 }
 
-/// Fetches the records and removes folders, also when the job is being cancelled.
-async fn collect(ctx: &JobCtx, guest: &dyn Guest, command: &str) -> Vec<trap::Record> {
-    let hurried = ctx.cancel.is_cancelled();
-    let limit = if hurried { HURRIED_CLEANUP_LIMIT } else { CLEANUP_LIMIT };
+/// Fetches the records and removes folders, also when the job is being cancelled. None: the connection is gone or stuck;
+/// then the line of the failure stays unknown, and seal removes the folder.
+async fn collect(guest: &dyn Guest, command: &str, limit: Duration) -> Option<Vec<u8>> {
     let token = CancellationToken::new();
     let command = Command::new(command);
-    match tokio::time::timeout(limit, guest.capture(&command, &token)).await {
-        Ok(Ok(captured)) => trap::parse(&captured.stdout),
-        // The connection is gone or stuck: the line of the failure stays unknown, and seal removes the folder.
-        Ok(Err(_)) | Err(_) => Vec::new(),
-    }
+    let captured = tokio::time::timeout(limit, guest.capture(&command, &token)).await;
+    captured.ok()?.ok().map(|captured| captured.stdout)
 }
 
 /// A script that ended badly.
@@ -229,7 +233,9 @@ impl Ended<'_> {
             let _ = write!(message, ": {words}");
         }
         let place = blame.line.and_then(|line| source.places.get(line - 1)).unwrap_or(&source.fallback);
-        let readable = |text: &str| blame::readable(text, self.id, &self.script.name, &self.script.shown);
+        // The guest chose the words: they must not move a cursor either.
+        let readable =
+            |text: &str| clean_line(blame::readable(text, self.id, &self.script.name, &self.script.shown).as_bytes());
         Failure {
             place: Some(place.clone()),
             command: blame.command.as_deref().map(readable),
@@ -276,7 +282,7 @@ fn hint(exit: &Exit, excerpt: &[String]) -> Option<String> {
         _ if says("Temporary failure resolving") => {
             "the guest has no name resolution: check the network of this machine"
         }
-        Exit::Code(127) if says("\r") || says("$'\\r'") => "the script has Windows line ends: save it with LF",
+        Exit::Code(127) if says("$'\\r'") => "the script has Windows line ends: save it with LF",
         Exit::Code(127) => "a command was not found: install it in a step before, or give its full path",
         Exit::Code(126) => "a file was found but can't be executed: check its mode and its `#!` line",
         Exit::Signal(name) if name == "KILL" => "the guest may be out of memory: give the platform more `memory`",

@@ -32,7 +32,13 @@ const GRACE: Duration = Duration::from_secs(3);
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
 /// The same when the job is cancelled.
-const HURRIED_KILL_LIMIT: Duration = Duration::from_millis(1500);
+const HURRIED_KILL_LIMIT: Duration = Duration::from_secs(2);
+
+/// When the job is cancelled, how long after [`GRACE`] private folders may still be removed: the machine goes anyway.
+const TIDY: Duration = Duration::from_secs(2);
+
+/// What is tried for them even when that time is over.
+const LEAST_TIDY: Duration = Duration::from_millis(500);
 
 /// How all steps went.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,8 +111,9 @@ pub async fn run_all(ctx: &JobCtx, job: &Job, secrets: &Secrets, guest: &dyn Gue
     for step in &job.steps {
         sequence.step(&Scene { ctx, job, step, secrets, guest, local, stale: &stale }).await;
     }
-    stale.remove(ctx, guest).await;
     sequence.notice_cancel(ctx);
+    let left = sequence.grace.map(|grace| (grace + TIDY).saturating_duration_since(tokio::time::Instant::now()));
+    stale.remove(guest, left.map(|left| left.max(LEAST_TIDY))).await;
     sequence.summary.outcome = match (sequence.situation.cancelled, sequence.situation.failed) {
         (true, _) => Outcome::Cancelled,
         (false, true) => Outcome::Failure,

@@ -89,6 +89,26 @@ async fn bash_shows_the_command_that_ended_the_script() {
         ("true\n)", "2: )"),
         ("exec /nowhere/x", "1: exec /nowhere/x"),
         ("true\n. /nowhere/x", "2: . /nowhere/x"),
+        // Written as people write.
+        ("die() {\n  exit 7\n}\ntrue\nx=$(die)", "2: exit 7"),
+        ("f() {\n  true\n  false\n}\ntrue\nf | cat", "3: false"),
+        ("f() {\n  echo a |\n    grep b\n}\ntrue\nf", "3: grep b"),
+        ("yes | head -1", "1: yes"),
+        ("[[ -f /nowhere/x ]] || {\n  echo no\n  exit 2\n}", "3: exit 2"),
+        ("if ! false; then\n  exit 2\nfi", "2: exit 2"),
+        ("true && false", "1: false"),
+        ("a=1 b=$(false)", "1: false"),
+        ("for i in 1; do\n  x=$(ls /nowhere/x) && true\n  ls /nowhere/$i\ndone", "3: ls /nowhere/$i"),
+        ("exec > >(cat)\nfalse", "2: false"),
+        ("cat <<X\n$(exit 3)\nX\nls /nowhere/x", "4: ls /nowhere/x"),
+        ("echo \"a\n  b\" \\\n  | grep c", "3: grep c"),
+        ("  # comment\n\n\n  cd /nowhere/x", "4: cd /nowhere/x"),
+        ("f() {\n  cd /nowhere/x\n}\n( f )", "2: cd /nowhere/x"),
+        ("(\n  cd /nowhere/x && true\n) || true\n(\n  true\n  cd /nowhere/y\n)", "6: cd /nowhere/y"),
+        ("( exit 1 ) || true\ntrue | ( exit 1 )", "2: exit 1"),
+        ("sudo() { \"$@\"; }\ntrue\nsudo false", "1: \"$@\""),
+        ("f() (\n  set -e\n  ls /nowhere/x\n)\nf", "3: ls /nowhere/x"),
+        ("shopt -s inherit_errexit\nx=$(\n  false\n  true\n)", "3: false"),
         // Jobs.
         ("f() { sleep 0.01; return 4; }\nf &\ntrue\nwait $!", "4: wait $!"),
         // Children are not looked into.
@@ -235,6 +255,13 @@ async fn a_sourced_file_is_named_and_the_line_is_that_of_the_script() {
     let failure = failure(Shell::Bash, &format!("true\n. {library}\ntrue\nf")).await;
     assert_eq!(shown(&failure), "4: false");
     assert_eq!(failure.message, format!("`the step` failed with exit status 1 at line 3 of `{library}`"));
+}
+
+#[tokio::test]
+async fn a_command_can_forge_nothing_in_a_failure() {
+    let failure = failure(Shell::Bash, "eval $'false \\\'\\e[2J\\r::error::x\\\''").await;
+    let text = format!("{} {}", failure.message, failure.command.unwrap());
+    assert!(!text.chars().any(char::is_control), "{text:?}");
 }
 
 #[tokio::test]

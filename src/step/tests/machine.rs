@@ -30,6 +30,8 @@ pub(super) struct Machine {
     pub(super) gets: Mutex<Vec<Get>>,
     /// Answers instead of running a command, where the list is not empty.
     pub(super) answers: Mutex<Vec<Exit>>,
+    /// Where it finds programs, instead of where the tests do.
+    pub(super) programs: Option<Utf8PathBuf>,
 }
 
 #[async_trait]
@@ -45,7 +47,14 @@ impl Guest for Machine {
         if let Some(exit) = answer {
             return Ok(exit);
         }
-        let mut child = tokio::process::Command::new("sh")
+        let mut shell = match &self.programs {
+            Some(programs) => tokio::process::Command::new(programs.join("sh")),
+            None => tokio::process::Command::new("sh"),
+        };
+        if let Some(programs) = &self.programs {
+            shell.env("PATH", programs);
+        }
+        let mut child = shell
             .args(["-c", &command.script])
             .process_group(0)
             .stdin(Stdio::piped())

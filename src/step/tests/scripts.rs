@@ -298,3 +298,38 @@ async fn a_script_step_that_succeeds_is_one_round_trip_and_its_folder_goes_with_
     assert!(!std::path::Path::new(folder.trim()).exists());
     assert_eq!(bench.leftovers(), [""; 0]);
 }
+
+/// The programs of a tiny guest: busybox and nothing else.
+fn tiny(bench: &Bench) -> camino::Utf8PathBuf {
+    let programs = bench.ctx.cache.join("bin");
+    std::fs::create_dir_all(&programs).unwrap();
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| std::path::Path::new(path).exists());
+    for name in ["sh", "cat", "mkdir", "chmod", "rm", "tail", "od", "tr", "ls", "true", "false"] {
+        std::os::unix::fs::symlink(busybox.unwrap(), programs.join(name)).unwrap();
+    }
+    programs
+}
+
+#[tokio::test]
+async fn a_guest_of_busybox_alone_runs_steps_too() {
+    let text: String = (1..=0x2ff).filter_map(char::from_u32).collect();
+    let script =
+        "echo \"${BASH-no bash} $-\"\nprintf %s \"$TEXT\" | od -An -v -tx1 | tr -d ' \\n'; echo\nnosuchcommand";
+    let mut step = run(Shell::Default, script);
+    step.env.push(env("TEXT", &text));
+    let mut bench = Bench::new(vec![run(Shell::Default, "true"), step]);
+    bench.guest.programs = Some(tiny(&bench));
+    let told = bench.run().await;
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    // The order of the two streams is not known.
+    let lines: Vec<_> = told.lines().into_iter().filter(|line| !line.contains("not found")).collect();
+    assert_eq!(lines, ["no bash e", &hex]);
+    let failure = told.summary.failure.unwrap();
+    assert_eq!(failure.message, "`the step` failed with exit status 127: nosuchcommand: not found");
+    assert_eq!(failure.place.unwrap().line, 103);
+    assert_eq!(bench.leftovers(), [""; 0]);
+
+    let mut bench = Bench::new(vec![run(Shell::Bash, "true")]);
+    bench.guest.programs = Some(tiny(&bench));
+    assert_eq!(message(&bench.run().await), "`bash` is not installed");
+}
