@@ -96,12 +96,7 @@ async fn a_disk_has_both_boot_loaders_a_clean_system_and_the_builds_list_for_sea
 
     the_boot_code_leads_to_grub(&bench.disk);
     the_firmware_finds_shim_and_grub(disk, partition(15)["start"].as_u64().unwrap() * 512);
-    assert_eq!(
-        output("sh", &["-c", "e2fsck -fn \"$1?offset=$2\" 2>/dev/null", "sh", disk, &start.to_string()])
-            .lines()
-            .count(),
-        6
-    );
+    output("e2fsck", &["-fn", &format!("{disk}?offset={start}")]);
     let system = Ext4::load(Box::new(At(File::open(&bench.disk).unwrap(), start))).unwrap();
     the_system_is_clean(&system);
     the_build_is_listed_for_seal(&system, sources);
@@ -132,7 +127,7 @@ fn the_system_is_clean(system: &Ext4) {
     let text = |path: &str| system.read_to_string(path).unwrap();
     assert_eq!(text("/etc/machine-id"), "");
     assert_eq!(text("/etc/hostname"), "localhost\n");
-    assert!(text("/etc/shadow").starts_with("root:*:"), "root has a password");
+    assert!(text("/etc/shadow").lines().any(|line| line.starts_with("root:*:")), "root has a password");
     assert!(text("/etc/fstab").contains(" /boot/efi vfat umask=0077,nofail "));
     assert!(text("/boot/grub/grub.cfg").contains("linux /vmlinuz root=UUID="));
     assert!(system.exists("/usr/bin/hello").unwrap(), "`packages` are installed");

@@ -1,6 +1,8 @@
 //! The sequence that makes a Debian disk: partition table, packages, root file system, boot loaders.
 
+use std::fs::Permissions;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::process::Stdio;
 
 use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,7 +18,7 @@ use crate::context::{Explained, JobCtx};
 use crate::event::{Failure, Unit};
 use crate::journal::Resource;
 use crate::plan::job::{Arch, Debian};
-use crate::program::{self, ProgramError};
+use crate::program::{self, ProgramError, Running};
 
 /// Holds the default system several times, and is what a cloud's smallest disks hold.
 const DEFAULT_DISK_SIZE: u64 = 4096 * MIB;
@@ -116,7 +118,7 @@ impl<'a> Build<'a> {
         esp::make(ctx, &boot, &esp_image, self.layout.esp.size, &self.esp_serial).await?;
         let (disk, start) = (to.to_owned(), self.layout.esp.start);
         tokio::task::spawn_blocking(move || esp::copy(&esp_image, &disk, start)).await??;
-        Ok(())
+        std::fs::set_permissions(to, Permissions::from_mode(0o644)).with_context(|| format!("failed to close `{to}`"))
     }
 
     /// Creates the disk with its partition table.
@@ -127,7 +129,7 @@ impl<'a> Build<'a> {
         let file = file.with_context(|| format!("failed to create `{to}`"))?;
         file.set_len(self.layout.disk).with_context(|| format!("failed to resize `{to}`"))?;
         if !self.as_root {
-            file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+            file.set_permissions(Permissions::from_mode(mode))?;
         }
         let script = ctx.work.join("partitions.sfdisk");
         std::fs::write(&script, self.layout.sfdisk_script(self.arch))?;
@@ -150,9 +152,9 @@ impl<'a> Build<'a> {
             true
         })
         .await;
-        scratch.remove(ctx)?;
+        let removed = scratch.remove(ctx).await;
         match result {
-            Ok(_) => Ok(()),
+            Ok(_) => removed,
             Err(ProgramError::Failed { .. }) => Err(self.explain(&follower).into()),
             Err(error) => Err(error.into()),
         }
@@ -248,16 +250,27 @@ impl Scratch {
         };
         let failed = || format!("failed to create `{path}`");
         std::fs::DirBuilder::new().mode(mode).create(&path).with_context(failed)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).with_context(failed)?;
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).with_context(failed)?;
         Ok(Self { path, pending })
     }
 
-    fn remove(self, ctx: &JobCtx) -> anyhow::Result<()> {
-        std::fs::remove_dir_all(&self.path).with_context(|| format!("failed to remove `{}`", self.path))?;
-        match self.pending {
-            Some(pending) => ctx.journal.done(pending),
-            None => Ok(()),
+    /// Removes the folder with what an interrupted mmdebstrap has left in it.
+    async fn remove(self, ctx: &JobCtx) -> anyhow::Result<()> {
+        let failed = || format!("failed to remove `{}`", self.path);
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            if self.pending.is_none() {
+                return Err(error).with_context(failed);
+            }
+            // What is in it belongs to users of the name space, so only the name space's root may remove it.
+            let mut command = Command::new("mmdebstrap");
+            command.args(["--unshare-helper", "rm", "-rf", "--one-file-system"]).arg(&self.path);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            Running::spawn(ctx, command)?.wait().await?;
+            if self.path.exists() {
+                std::fs::remove_dir_all(&self.path).with_context(failed)?;
+            }
         }
+        self.pending.map_or(Ok(()), |pending| ctx.journal.done(pending))
     }
 }
 

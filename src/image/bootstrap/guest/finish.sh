@@ -8,6 +8,8 @@ root=$1
 chroot "$root" systemctl --quiet enable systemd-networkd.service systemd-resolved.service \
     systemd-timesyncd.service ssh.service ovenbird-host-keys.service ovenbird-grow-root.service
 
+chroot "$root" sh -c 'echo LANG=C.UTF-8 > /etc/default/locale'
+
 # The initramfs that no-initramfs.sh held back.
 rm "$root/usr/sbin/update-initramfs"
 mv "$root/usr/sbin/update-initramfs.real" "$root/usr/sbin/update-initramfs"
