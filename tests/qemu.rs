@@ -101,7 +101,6 @@ async fn a_machine_is_booted_changed_rebooted_shut_down_and_captured() {
         Body::Accelerator { accelerator, reason } => Some((accelerator, reason)),
         _ => None,
     });
-    println!("accelerator: {chosen:?}");
     assert_eq!(chosen, facts.accelerator.zip(facts.accelerator_reason));
     assert!(facts.source_digest.unwrap().starts_with("sha256:"));
     let console = std::fs::read_to_string(room.ctx.out.join("console.txt")).unwrap();
@@ -116,6 +115,35 @@ async fn a_machine_is_booted_changed_rebooted_shut_down_and_captured() {
     let guest = machine.connect(&again.ctx).await.unwrap();
     assert_eq!(say(&*guest, "cat /root/kept; cat /sys/block/vda/size").await, "kept\n1048576");
     machine.destroy(&again.ctx).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bootstrapped_debian_takes_its_keys_from_systemd_and_runs_on_the_disk_itself() {
+    let room = Room::new();
+    let job = with(Utf8Path::new("/"), |spec| {
+        spec.source = job::Source::Debian(job::Debian {
+            suite: "bookworm".to_owned(),
+            packages: Vec::new(),
+            kernel: job::Kernel::Cloud,
+            cloud_init: false,
+            mirror: None,
+            apt_sources: None,
+        });
+        spec.memory = 1024 * 1024 * 1024;
+        spec.cpus = 2;
+        spec.connect.timeout = 400;
+    });
+    let mut machine = launch(&room, &job).await.unwrap();
+    let guest = machine.connect(&room.ctx).await.unwrap();
+    let modes = "stat -c '%a %U' /etc/ssh/ssh_host_ed25519_key /root/.ssh/authorized_keys";
+    assert_eq!(say(&*guest, modes).await, "600 root\n600 root");
+    assert_eq!(say(&*guest, "lsblk -dno NAME | grep -c ^vd").await, "1", "no seed disk");
+    machine.shutdown(&room.ctx).await.unwrap();
+    let disk = machine.capture(&room.ctx).await.unwrap();
+    assert_eq!(disk.path, room.ctx.work.join("debian.raw"), "captured without a copy");
+    assert_eq!(machine.facts().source, "debian bookworm");
+    machine.destroy(&room.ctx).await;
+    assert!(disk.path.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
+use tokio::process::{ChildStderr, Command};
 
 use super::arguments::Accelerator;
 use super::program::Qemu;
@@ -123,23 +123,26 @@ async fn run_probe(ctx: &JobCtx, qemu: &Qemu, accelerator: Accelerator, disk: &U
     command.args(["-blockdev", &node.to_string(), "-device", "virtio-blk-pci,drive=probe,bootindex=0"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut running = Running::spawn(ctx, command)?;
-    let stderr = running.child.stderr.take();
+    let mut stderr = running.child.stderr.take().map(BufReader::new);
+    let mut last = None;
     let verdict = tokio::select! {
         () = ctx.cancel.cancelled() => Err(Cancelled.into()),
         () = tokio::time::sleep(PROBE_DEADLINE) => {
             let seconds = PROBE_DEADLINE.as_secs();
-            Ok(Verdict::no(format!("/dev/kvm exists, but a guest hung in it for {seconds} s without reaching 64-bit code")))
+            Ok(Verdict::no(format!("/dev/kvm exists, but a guest hung in it for {seconds} s without finishing 64-bit code")))
         }
-        Some(line) = internal_error(stderr) => {
-            Ok(Verdict::no(format!("/dev/kvm exists, but a guest can't run 64-bit code in it (`{line}`)")))
+        Some(line) = internal_error(&mut stderr, &mut last) => {
+            Ok(Verdict::no(format!("/dev/kvm exists, but a guest can't run 64-bit code in it: `{line}`")))
         }
         status = running.wait() => {
             let status = status?;
-            return Ok(if status.code() == Some(PROBE_PASSED) {
-                Verdict { works: true, reason: "a guest ran 64-bit code in /dev/kvm".to_owned() }
-            } else {
-                Verdict::no(format!("/dev/kvm exists, but QEMU could not run a guest in it ({status})"))
-            });
+            if status.code() == Some(PROBE_PASSED) {
+                return Ok(Verdict { works: true, reason: "a guest ran 64-bit code in /dev/kvm".to_owned() });
+            }
+            // What it said last may not have been read yet; all that could still write has ended.
+            internal_error(&mut stderr, &mut last).await;
+            let words = last.map(|line| format!(": `{line}`")).unwrap_or_default();
+            return Ok(Verdict::no(format!("/dev/kvm exists, but QEMU can't run a guest in it ({status}){words}")));
         }
     };
     running.kill_group();
@@ -147,15 +150,17 @@ async fn run_probe(ctx: &JobCtx, qemu: &Qemu, accelerator: Accelerator, disk: &U
     verdict
 }
 
-/// The line by which QEMU says that KVM gave up on the guest. QEMU then stays, with the guest stopped.
-async fn internal_error(stderr: Option<tokio::process::ChildStderr>) -> Option<String> {
-    let mut reader = BufReader::new(stderr?);
+/// The line by which QEMU says that KVM gave up on the guest; QEMU then stays, with the guest stopped. None at the end of
+/// what it says; `last` is the last line until then.
+async fn internal_error(stderr: &mut Option<BufReader<ChildStderr>>, last: &mut Option<String>) -> Option<String> {
+    let reader = stderr.as_mut()?;
     let mut line = Vec::new();
     while let Ok(1..) = reader.read_until(b'\n', &mut line).await {
         let text = clean_line(&line);
         if text.contains("KVM internal error") {
             return Some(text);
         }
+        *last = Some(text);
         line.clear();
     }
     None
