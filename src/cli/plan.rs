@@ -1,5 +1,8 @@
 //! `ovenbird plan`: the jobs that a build would run.
 
+use std::io::Write;
+
+use anyhow::Context;
 use clap::ValueEnum;
 
 use super::exit::Exit;
@@ -24,14 +27,17 @@ enum Format {
     Json,
 }
 
-#[expect(clippy::print_stdout, reason = "the plan is the command's data")]
 pub(super) fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
     let Some(Loaded { plan, jobs, .. }) = load::load(&args.load, &args.jobs, colour)? else {
         return Ok(Exit::Wrong);
     };
-    match args.format {
-        Format::Table => print!("{}", plan::table(&plan, &jobs)),
-        Format::Json => println!("{}", plan::json(&plan, &jobs)?),
+    let text = match args.format {
+        Format::Table => plan::table(&plan, &jobs),
+        Format::Json => format!("{}\n", plan::json(&plan, &jobs)?),
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // `ovenbird plan | head` has what it wants.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("failed to write the plan"),
+        _ => Ok(Exit::Done),
     }
-    Ok(Exit::Done)
 }

@@ -146,7 +146,8 @@ host_keys_return() {
         done
     done
     for script in /etc/runlevels/*/* /etc/rc[2-5S].d/S* /etc/rc.local /etc/inittab /etc/init.d/rcS /init \
-        /etc/default/dropbear /etc/conf.d/dropbear; do
+        /etc/default/dropbear /etc/conf.d/dropbear \
+        $(sed -n 's/^[^#:]*:[^:]*:sysinit:\([^ ]*\).*/\1/p' /etc/inittab 2>/dev/null); do
         [ -f "$script" ] && makes_host_keys "$script" && return 0
     done
     return 1

@@ -225,8 +225,18 @@ fn remove_old_outputs(out: &Utf8Path, stem: &str) -> anyhow::Result<()> {
 async fn build(ctx: &JobCtx, job: &Job, secrets: &Secrets) -> anyhow::Result<Utf8PathBuf> {
     let mut record = Record::new();
     let prepared = record.phase(ctx, Phase::Source, platform::prepare(ctx, job)).await?;
-    let mut machine = record.phase(ctx, Phase::Boot, prepared.launch(ctx)).await?;
-    let built = with_machine(ctx, job, secrets, machine.as_mut(), &mut record).await;
+    let booted = async {
+        let mut machine = prepared.launch(ctx).await?;
+        // A machine that can't be reached is kept for now: it tells why.
+        let guest = machine.connect(ctx).await;
+        Ok((machine, guest))
+    };
+    let (mut machine, guest) = record.phase(ctx, Phase::Boot, booted).await?;
+    record.facts = machine.facts();
+    let built = match guest {
+        Ok(guest) => with_machine(ctx, job, secrets, machine.as_mut(), guest, &mut record).await,
+        Err(error) => Err(error),
+    };
     if let Err(error) = &built
         && !is_cancelled(error)
     {
@@ -239,17 +249,15 @@ async fn build(ctx: &JobCtx, job: &Job, secrets: &Secrets) -> anyhow::Result<Utf
     record.write(job, &ctx.out, inspection, artifacts)
 }
 
-/// What needs the machine: from its first login to its disk, inspected.
+/// What needs the machine: from the first step to its disk, inspected.
 async fn with_machine(
     ctx: &JobCtx,
     job: &Job,
     secrets: &Secrets,
     machine: &mut dyn Machine,
+    guest: Arc<dyn Guest>,
     record: &mut Record,
 ) -> anyhow::Result<(Disk, Inspection)> {
-    let guest = record.phase(ctx, Phase::Boot, machine.connect(ctx)).await;
-    record.facts = machine.facts();
-    let guest = guest?;
     let local = Local::new(ctx, &job.root, Vec::new());
     let steps = async { Ok(step::run_all(ctx, job, secrets, guest.as_ref(), &local).await) };
     let summary = record.phase(ctx, Phase::Steps, steps).await?;

@@ -119,10 +119,12 @@ impl Supervisor<'_> {
         self.decide(decisions).await;
         while !self.policy.is_over() {
             tokio::select! {
-                Some(message) = messages.recv() => self.on_message(message).await,
+                // Signals and deadlines first: a flood of messages must not hold them up.
+                biased;
                 _ = interrupt.recv() => self.on_signal(SignalKind::interrupt()).await,
                 _ = terminate.recv() => self.on_signal(SignalKind::terminate()).await,
                 _ = tick.tick() => self.on_tick().await,
+                Some(message) = messages.recv() => self.on_message(message).await,
             }
         }
         Ok(())
@@ -203,7 +205,8 @@ impl Supervisor<'_> {
 
     /// The first signal asks, the second one ends everything at once.
     async fn on_signal(&mut self, kind: SignalKind) {
-        if self.cancelled.replace(kind.as_raw_value()).is_none() {
+        if self.cancelled.is_none() {
+            self.cancelled = Some(kind.as_raw_value());
             let decisions = self.policy.stop();
             self.decide(decisions).await;
         } else {

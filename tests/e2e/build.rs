@@ -37,8 +37,9 @@ steps:
       rm /etc/boot-before
       echo "rebooted" >> /etc/order
   - download: /etc/order
-    to: kept/order
-  - local: cat "kept/order" > "local.txt"
+    to: kept/${{ matrix.flavour }}
+  - local: cat "kept/$FLAVOUR" > "local-$FLAVOUR.txt"
+    env: { FLAVOUR: "${{ matrix.flavour }}" }
 outputs:
   - qcow2
   - { format: raw, compress: zstd }
@@ -58,7 +59,7 @@ fn a_build_runs_its_steps_in_order_and_leaves_images_that_hold_what_they_did() {
     let mut command = project.command(&["build", "--events", "events.jsonl"]);
     let ran = project.start(command.env("TOKEN", "correct horse battery")).wait().expect_status(0);
     project.assert_nothing_left();
-    assert_eq!(project.read("local.txt").lines().next(), Some("run plain hello"));
+    assert_eq!(project.read("local-sweet.txt").lines().next(), Some("run sweet hello"));
 
     for (job, order) in [
         ("plain", "run plain hello\nscript 2 a b c'd\nrebooted\n"),

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::tiny_guest::tiny_guest;
+use crate::shared::tiny_guest::tiny_guest;
 
 /// The longest that one build of a tiny guest may take, with other builds beside it on two cores.
-pub const PATIENCE: Duration = Duration::from_secs(900);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A folder with an `ovenbird.yml`.
 pub struct Project {
@@ -71,7 +71,7 @@ impl Project {
         let path = self.path.clone().or_else(|| std::env::var_os("PATH"));
         command.envs(path.map(|path| ("PATH", path)));
         // Downloads and the verdict on KVM are shared: finding out again and again would be slow.
-        command.env("OVENBIRD_CACHE_DIR", crate::tiny_guest::cache_folder().join("ovenbird").as_str());
+        command.env("OVENBIRD_CACHE_DIR", crate::shared::tiny_guest::cache().join("ovenbird").as_str());
         command.env("HOME", self.root().as_str());
         command
     }

@@ -57,7 +57,8 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn cache() -> Utf8PathBuf {
+/// Where tests keep what is slow to make, outside the checkout.
+pub fn cache() -> Utf8PathBuf {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty()).map(Utf8PathBuf::from);
     variable("OVENBIRD_TEST_CACHE").unwrap_or_else(|| {
         let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));

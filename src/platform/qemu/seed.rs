@@ -4,7 +4,7 @@
 //!
 //! * **SMBIOS strings** that systemd (252 and later) takes as credentials. `ssh.authorized_keys.root` is root's key;
 //!   `tmpfiles.extra` writes the host key, so that it is known in advance and nobody trusts what answers first.
-//! * **A NoCloud seed**, a small vfat volume labelled `cidata`, for cloud-init. Only for images that were not made here:
+//! * **A NoCloud seed**, a small vfat volume labelled `CIDATA`, for cloud-init. Only for images that were not made here:
 //!   a bootstrapped Debian always has the first, and cloud-init that finds no seed leaves no state behind.
 //!
 //! Both write the same keys, so it does not matter which comes first, or whether both do. All of it is residue that `seal`
@@ -89,8 +89,8 @@ pub(super) async fn write_seed(ctx: &JobCtx, keys: &Keys) -> anyhow::Result<Utf8
     };
     write().with_context(|| format!("failed to write the seed in `{}`", ctx.work))?;
     let mut format = Command::new("mkfs.vfat");
-    // The label as the specification spells it; the program's remark about lower case is of no use here.
-    format.args(["-n", "cidata", volume.as_str()]);
+    // Cloud-init takes the label in either case; the program remarks on lower case.
+    format.args(["-n", "CIDATA", volume.as_str()]);
     program::run_with(ctx, format, |_| false).await?;
     let mut copy = Command::new("mcopy");
     copy.args(["-i", volume.as_str(), folder.join("user-data").as_str(), folder.join("meta-data").as_str(), "::"]);
