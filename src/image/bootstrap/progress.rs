@@ -24,7 +24,11 @@ impl Follower {
     pub(super) fn line(&mut self, line: &str) -> Option<u64> {
         keep(&mut self.last, line);
         let telling = ["E: ", "Err:", "dpkg: error", "mke2fs: ", "tar: ", "chroot: "];
-        if telling.iter().any(|start| line.starts_with(start)) || line.contains("No space left on device") {
+        // mmdebstrap's own last words only repeat that something failed, at length.
+        let empty = ["E: setup failed", "E: mmdebstrap failed to run", "E: chroot failed"];
+        let is_empty = empty.iter().any(|start| line.starts_with(start));
+        if !is_empty && telling.iter().any(|start| line.starts_with(start)) || line.contains("No space left on device")
+        {
             keep(&mut self.telling, line);
         }
         if let Some(mib) = line.strip_prefix("ovenbird-needs-mib ") {
@@ -79,9 +83,9 @@ impl Follower {
             let message = "no space is left on this machine for the bootstrap".to_owned();
             return (message, Some("free some space: a system takes 1 to 2 GiB while it is made".to_owned()));
         }
-        if any(&["can neither be executed natively nor via qemu"]) {
+        if any(&["can neither be executed natively nor via qemu", "install arch-test for foreign"]) {
             let message = "this machine can't run programs of the image's architecture".to_owned();
-            return (message, Some("install `qemu-user-static` and `binfmt-support`".to_owned()));
+            return (message, Some("install `arch-test`, `qemu-user-static` and `binfmt-support`".to_owned()));
         }
         if any(&["NO_PUBKEY", "BADSIG", "EXPKEYSIG", "REVKEYSIG", "is not signed", "signatures were invalid"]) {
             let message = format!("the signature of suite `{suite}` on `{address}` can't be verified");
@@ -197,6 +201,10 @@ mod tests {
                 "the index of suite `bookwurm` on `http://mirror.test/debian` is out of date",
             ),
             ("tar: ./usr: Cannot write: No space left on device", "no space is left on this machine for the bootstrap"),
+            (
+                "E: install arch-test for foreign architecture support",
+                "this machine can't run programs of the image's architecture",
+            ),
             ("E: dpkg failed", "mmdebstrap failed to install suite `bookwurm`"),
         ] {
             assert_eq!(message(&[line, "E: mmdebstrap failed to run"]), expected, "{line}");
@@ -207,6 +215,7 @@ mod tests {
     fn the_excerpt_shows_the_telling_lines_though_others_follow() {
         let mut follower = Follower::default();
         follower.line("E: Unable to locate package x");
+        follower.line("E: setup failed: E: apt-get --yes install x failed");
         for number in 0..50 {
             follower.line(&format!("I: noise {number}"));
         }

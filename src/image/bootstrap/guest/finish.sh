@@ -81,7 +81,7 @@ view=$root
 if mount --bind "$root" "$root/mnt"; then
     view=$root/mnt
     trap 'umount "$root/mnt/dev" "$root/mnt"' EXIT
-    # The kernel fills /dev; what is there now are mount points for the host's devices.
+    # The kernel fills /dev; what is there now are mount points for the devices of the host.
     mount -t tmpfs -o mode=755 tmpfs "$view/dev"
 fi
 rm -rf "$view"/run/* "$view"/tmp/* "$view"/tmp/.[!.]* "$view"/var/tmp/*
