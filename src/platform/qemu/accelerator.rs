@@ -262,4 +262,46 @@ mod tests {
         assert_eq!(choice.accelerator, Accelerator::Tcg);
         assert!(choice.reason.starts_with("KVM can't run"), "{}", choice.reason);
     }
+
+    /// A program that plays a QEMU in which guests do not run.
+    fn broken_qemu(room: &Room, script: &str) -> Qemu {
+        let path = room.ctx.work.join("qemu");
+        std::fs::write(&path, script).unwrap();
+        // Not written to and started by one process at once: another thread's child could still hold it open.
+        let made = std::process::Command::new("chmod").args(["755", path.as_str()]).status().unwrap();
+        assert!(made.success());
+        Qemu { program: Box::leak(path.into_string().into_boxed_str()), version: "7.2".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_qemu_that_gives_up_is_quoted_in_the_verdict() {
+        let room = Room::new();
+        let aborts = broken_qemu(&room, "#!/bin/sh\necho 'kvm: failed to set MSR 0x10a' >&2\nexit 1\n");
+        let verdict = probe(&room.ctx, &aborts, Accelerator::Kvm).await.unwrap();
+        insta::assert_snapshot!(
+            verdict.reason,
+            @"/dev/kvm exists, but QEMU can't run a guest in it (exit status: 1): `kvm: failed to set MSR 0x10a`"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_kvm_gives_up_on_is_not_waited_for() {
+        let room = Room::new();
+        let stays = broken_qemu(&room, "#!/bin/sh\necho 'KVM internal error. Suberror: 1' >&2\nexec sleep 60\n");
+        let begin = std::time::Instant::now();
+        let verdict = probe(&room.ctx, &stays, Accelerator::Kvm).await.unwrap();
+        assert!(begin.elapsed() < PROBE_DEADLINE);
+        insta::assert_snapshot!(
+            verdict.reason,
+            @"/dev/kvm exists, but a guest can't run 64-bit code in it: `KVM internal error. Suberror: 1`"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_hangs_is_ended_after_the_deadline() {
+        let room = Room::new();
+        let hangs = broken_qemu(&room, "#!/bin/sh\nexec sleep 60\n");
+        let verdict = probe(&room.ctx, &hangs, Accelerator::Kvm).await.unwrap();
+        assert_eq!(verdict.reason, "/dev/kvm exists, but a guest hung in it for 5 s without finishing 64-bit code");
+    }
 }

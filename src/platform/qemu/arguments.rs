@@ -197,7 +197,7 @@ mod tests {
             text.push_str(if argument.starts_with('-') { "\n" } else { " " });
             text.push_str(&argument);
         }
-        text
+        text.trim_start().to_owned()
     }
 
     #[test]

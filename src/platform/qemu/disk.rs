@@ -2,8 +2,7 @@
 //!
 //! A bootstrapped disk is ours alone: the machine writes to the raw file itself, so capturing it costs nothing. An image's
 //! file belongs to the cache or to the user and is only read: the machine writes to an overlay, which is merged with it
-//! when it is captured. (Measured under TCG, writing 160 MiB in the guest and capturing: raw 2.4 s, overlay 2.5 s and 0.9 s
-//! for the merge.)
+//! when it is captured.
 
 use std::process::Stdio;
 
