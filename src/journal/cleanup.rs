@@ -73,8 +73,17 @@ impl Places {
     fn may_remove(&self, path: &Utf8Path) -> bool {
         let plain = path.components().all(|part| !matches!(part.as_str(), ".." | "."));
         let inside = |folder: &Utf8Path| path.starts_with(folder) && path != folder;
-        path.is_absolute() && plain && (inside(&self.work) || inside(&self.cache)) && !is_behind_link(path)
+        path.is_absolute()
+            && plain
+            && (inside(&self.work) || inside(&self.cache) || is_temporary(path))
+            && !is_behind_link(path)
     }
+}
+
+/// Whether it is one of our own in the system's folder for temporary files.
+fn is_temporary(path: &Utf8Path) -> bool {
+    let ours = path.file_name().is_some_and(|name| name.starts_with("ovenbird-"));
+    ours && path.parent().is_some_and(|parent| parent == std::env::temp_dir())
 }
 
 /// Whether a folder on the way to `path` is a link: it would lead the removal somewhere else. A folder that is not there
@@ -261,7 +270,7 @@ fn remove_paths(places: &Places, entries: &[Entry], cleaned: &mut Cleaned) -> an
 /// The file system refuses.
 pub fn remove(path: &Utf8Path) -> std::io::Result<bool> {
     let removed = match std::fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
+        Ok(metadata) if metadata.is_dir() => crate::platform::remove_folder(path),
         Ok(_) => std::fs::remove_file(path),
         Err(error) => Err(error),
     };

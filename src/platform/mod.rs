@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::context::JobCtx;
 use crate::event::Failure;
@@ -53,6 +53,14 @@ pub trait Machine: Send {
 
     /// Ends the machine at once and removes what it used. Idempotent.
     async fn destroy(&mut self, ctx: &JobCtx);
+}
+
+/// Removes a folder that a platform's work left behind: the one thing that the journal asks of platforms.
+///
+/// # Errors
+/// The file system refuses.
+pub fn remove_folder(path: &Utf8Path) -> std::io::Result<()> {
+    crate::image::bootstrap::remove_tree(path)
 }
 
 /// A captured disk.

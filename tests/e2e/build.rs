@@ -92,7 +92,7 @@ fn a_build_runs_its_steps_in_order_and_leaves_images_that_hold_what_they_did() {
         assert!(!found, "`{file}` shows the secret");
     }
     assert!(!ran.stdout.contains("correct horse") && !ran.stderr.contains("correct horse"));
-    ran.expect_told("the token is ***").expect_told("web").expect_told("sha256");
+    ran.expect_told("the token is ***").expect_told("tiny.qcow2").expect_told("sha256");
 }
 
 /// A file of a job's finished image, read offline from the qcow2.

@@ -18,7 +18,7 @@ use crate::context::{Explained, JobCtx};
 use crate::event::{Failure, Unit};
 use crate::journal::Resource;
 use crate::plan::job::{Arch, Debian};
-use crate::program::{self, ProgramError, Running};
+use crate::program::{self, ProgramError};
 
 /// Holds the default system several times, and is what a cloud's smallest disks hold.
 const DEFAULT_DISK_SIZE: u64 = 4096 * MIB;
@@ -256,22 +256,27 @@ impl Scratch {
 
     /// Removes the folder with what an interrupted mmdebstrap has left in it.
     async fn remove(self, ctx: &JobCtx) -> anyhow::Result<()> {
-        let failed = || format!("failed to remove `{}`", self.path);
-        if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            if self.pending.is_none() {
-                return Err(error).with_context(failed);
-            }
-            // What is in it belongs to users of the name space, so only the name space's root may remove it.
-            let mut command = Command::new("mmdebstrap");
-            command.args(["--unshare-helper", "rm", "-rf", "--one-file-system"]).arg(&self.path);
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            Running::spawn(ctx, command)?.wait().await?;
-            if self.path.exists() {
-                std::fs::remove_dir_all(&self.path).with_context(failed)?;
-            }
-        }
+        let path = self.path.clone();
+        let removed = tokio::task::spawn_blocking(move || remove_tree(&path)).await?;
+        removed.with_context(|| format!("failed to remove `{}`", self.path))?;
         self.pending.map_or(Ok(()), |pending| ctx.journal.done(pending))
     }
+}
+
+/// Removes a folder, also one in which mmdebstrap worked for an ordinary user: what is in it then belongs to users of a
+/// name space, and only that name space's root may remove it.
+///
+/// # Errors
+/// The file system refuses.
+pub fn remove_tree(path: &Utf8Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+        result => return result,
+    }
+    let mut command = std::process::Command::new("mmdebstrap");
+    command.args(["--unshare-helper", "rm", "-rf", "--one-file-system"]).arg(path);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    if path.exists() { std::fs::remove_dir_all(path) } else { Ok(()) }
 }
 
 /// A `sh -c` that finds system programs. Its arguments follow.

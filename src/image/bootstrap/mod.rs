@@ -59,4 +59,4 @@ mod packages;
 mod progress;
 mod sources;
 
-pub use debian::debian;
+pub use debian::{debian, remove_tree};
