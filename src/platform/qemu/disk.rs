@@ -2,7 +2,8 @@
 //!
 //! A bootstrapped disk is ours alone: the machine writes to the raw file itself, so capturing it costs nothing. An image's
 //! file belongs to the cache or to the user and is only read: the machine writes to an overlay, which is merged with it
-//! when it is captured.
+//! when it is captured. Measured under TCG, writing 128 MB in the guest: 1.4 and 1.9 s on the raw file, 1.2 and 1.6 s on the
+//! overlay, which is noise; merging the overlay of a 256 MiB disk took another 0.2 s, and grows with the disk's content.
 
 use std::process::Stdio;
 
