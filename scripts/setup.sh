@@ -31,6 +31,13 @@ test  | ssh                                       | openssh-client
 test  | sftp                                      | openssh-client
 test  | /usr/sbin/sshd                            | openssh-server
 test  | cpio                                      | cpio
+test  | xz                                        | xz-utils
+test  | zstd                                      | zstd
+test  | bzip2                                     | bzip2
+test  | busybox                                   | busybox
+test  | as                                        | binutils
+test  | grub-mkimage                              | grub-common
+test  | /usr/lib/grub/i386-pc/boot.img            | grub-pc-bin
 lint  | shellcheck                                | shellcheck
 bench | packer                                    | packer
 bench | ssh                                       | openssh-client
