@@ -100,6 +100,17 @@ pub(super) fn apt(debian: &Debian, mirror: &Mirror, access: &Access) -> Vec<File
     files
 }
 
+/// What no file of the finished image may name: the addresses of the build's mirror and proxies as the guest sees them,
+/// unless the finished image's own sources name them too.
+pub(super) fn traces(debian: &Debian, mirror: &Mirror, access: &Access) -> Vec<String> {
+    let finished = debian.apt_sources.clone().unwrap_or_else(|| default_sources(&debian.suite));
+    let proxies = access.settings.iter().filter(|(name, _)| !apt::is_tls_file(name)).map(|(_, value)| value);
+    let addresses = [Some(&mirror.main), mirror.security.as_ref()].into_iter().flatten().chain(proxies);
+    let seen = addresses.filter_map(|address| mirror::from_guest(address));
+    let bare = seen.map(|address| address.trim_end_matches('/').to_owned());
+    bare.filter(|address| !finished.contains(address)).collect()
+}
+
 /// The finished image's sources: what Debian's own images have.
 fn default_sources(suite: &str) -> String {
     sources_of(suite, &mirror::choose(None, None, &mirror::Host::default()))

@@ -27,6 +27,8 @@ pub struct Prepared {
     disk: DiskFile,
     source: String,
     source_digest: Option<String>,
+    /// See [`SealPlan::traces`](image::seal::SealPlan::traces).
+    traces: Vec<String>,
 }
 
 /// Finds what the machine needs and brings its source. What can be missing is looked for before anything is downloaded.
@@ -46,10 +48,11 @@ pub async fn prepare(ctx: &JobCtx, spec: &job::Qemu) -> anyhow::Result<Prepared>
     let choice = accelerator::choose(ctx, spec.accelerator, spec.arch, &qemu).await?;
     let (accelerator, reason) = (choice.accelerator.as_str().to_owned(), choice.reason.clone());
     ctx.events.emit(Body::Accelerator { accelerator, reason }).await;
+    let mut traces = Vec::new();
     let (disk, source, source_digest) = match &spec.source {
         Source::Debian(debian) => {
             let path = ctx.work.join("debian.raw");
-            image::bootstrap::debian(ctx, debian, spec.arch, spec.disk_size, &path).await?;
+            traces = image::bootstrap::debian(ctx, debian, spec.arch, spec.disk_size, &path).await?;
             (DiskFile { path, format: "raw" }, format!("debian {}", debian.suite), None)
         }
         Source::Image(image) => {
@@ -58,7 +61,7 @@ pub async fn prepare(ctx: &JobCtx, spec: &job::Qemu) -> anyhow::Result<Prepared>
             (disk::overlay(ctx, &base, spec.disk_size).await?, image.image.clone(), Some(fetched.digest))
         }
     };
-    Ok(Prepared { spec: spec.clone(), qemu, choice, firmware, disk, source, source_digest })
+    Ok(Prepared { spec: spec.clone(), qemu, choice, firmware, disk, source, source_digest, traces })
 }
 
 impl Prepared {
@@ -98,6 +101,7 @@ impl Prepared {
             disk: self.disk.clone(),
             residue: hardware.smbios.iter().chain(&hardware.seed).chain([&hardware.console]).cloned().collect(),
             facts: self.facts(),
+            traces: self.traces.clone(),
             power_on: Instant::now(),
         };
         QemuMachine::start(ctx, launched).await
