@@ -10,15 +10,15 @@ export CARGO_TARGET_DIR
 demo:
 	scripts/demo.sh
 
-## Every test but those that take more than a few minutes.
+## All tests. Long series (the moments of a kill) run as a seeded sample.
 test:
 	scripts/setup.sh test
 	cargo test --locked --no-fail-fast
 
-## Every test.
+## All tests, the long series whole.
 test-full:
 	scripts/setup.sh test
-	OVENBIRD_TEST_FULL=1 cargo test --locked --no-fail-fast
+	OVENBIRD_KILL_POINTS=100 cargo test --locked --no-fail-fast
 
 lint:
 	scripts/setup.sh lint

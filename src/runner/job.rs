@@ -13,15 +13,16 @@ use tokio_util::sync::CancellationToken;
 use super::record::Record;
 use super::wire::{self, HEARTBEAT, HEARTBEAT_LINE, Start};
 use crate::context::{Cancelled, Events, JobCtx, failure_of, is_cancelled};
-use crate::event::{Body, Event, Failure, JobFinished, JobId, Outcome, Phase};
+use crate::event::{Artifact, Body, Event, Failure, JobFinished, JobId, Outcome, Phase};
 use crate::guest::Guest;
 use crate::guest::local::Local;
 use crate::image::inspect::Inspection;
+use crate::image::seal::Sealed;
 use crate::image::{convert, inspect, seal};
 use crate::journal::cleanup::Places;
 use crate::journal::{Journal, Resource};
 use crate::plan::job::{Compression, DiskFormat, Job, Output};
-use crate::platform::{self, Disk, Machine};
+use crate::platform::{self, Machine};
 use crate::secret::{Redactor, Secrets};
 use crate::step;
 
@@ -233,31 +234,33 @@ async fn build(ctx: &JobCtx, job: &Job, secrets: &Secrets) -> anyhow::Result<Utf
     };
     let (mut machine, guest) = record.phase(ctx, Phase::Boot, booted).await?;
     record.facts = machine.facts();
-    let built = match guest {
-        Ok(guest) => with_machine(ctx, job, secrets, machine.as_mut(), guest, &mut record).await,
+    let provisioned = match guest {
+        Ok(guest) => provision(ctx, job, secrets, machine.as_mut(), guest, &mut record).await,
         Err(error) => Err(error),
     };
-    if let Err(error) = &built
+    if let Err(error) = &provisioned
         && !is_cancelled(error)
     {
         keep_evidence(ctx, machine.as_mut(), error).await;
     }
+    let finished = match provisioned {
+        Ok(sealed) => finish(ctx, job, machine.as_mut(), &sealed, &mut record).await,
+        Err(error) => Err(error),
+    };
     machine.destroy(ctx).await;
-    let (disk, inspection) = built?;
-    let converted = convert::convert(ctx, &disk, &job.outputs, &job.name);
-    let artifacts = record.phase(ctx, Phase::Convert, converted).await?;
+    let (inspection, artifacts) = finished?;
     record.write(job, &ctx.out, inspection, artifacts)
 }
 
-/// What needs the machine: from the first step to its disk, inspected.
-async fn with_machine(
+/// What needs the machine to run: the steps, and its clean end.
+async fn provision(
     ctx: &JobCtx,
     job: &Job,
     secrets: &Secrets,
     machine: &mut dyn Machine,
     guest: Arc<dyn Guest>,
     record: &mut Record,
-) -> anyhow::Result<(Disk, Inspection)> {
+) -> anyhow::Result<Sealed> {
     let local = Local::new(ctx, &job.root, Vec::new());
     let steps = async { Ok(step::run_all(ctx, job, secrets, guest.as_ref(), &local).await) };
     let summary = record.phase(ctx, Phase::Steps, steps).await?;
@@ -270,28 +273,34 @@ async fn with_machine(
             return Err(Told(failure.message).into());
         }
     }
-    let sealed = record.phase(ctx, Phase::Seal, seal_and_shut_down(ctx, machine, guest)).await?;
+    let seal_and_shut_down = async {
+        let sealed = seal::seal(ctx, guest.as_ref(), &machine.seal_plan()).await?;
+        machine.shutdown(ctx).await?;
+        anyhow::Ok(sealed)
+    };
+    record.phase(ctx, Phase::Seal, seal_and_shut_down).await
+}
+
+/// From a machine that is off to files.
+async fn finish(
+    ctx: &JobCtx,
+    job: &Job,
+    machine: &mut dyn Machine,
+    sealed: &Sealed,
+    record: &mut Record,
+) -> anyhow::Result<(Inspection, Vec<Artifact>)> {
     let inspected = async {
         let disk = machine.capture(ctx).await?;
-        let inspection = inspect::inspect(ctx, &disk, &sealed).await?;
+        let inspection = inspect::inspect(ctx, &disk, sealed).await?;
         anyhow::Ok((disk, inspection))
     };
     let (disk, inspection) = record.phase(ctx, Phase::Inspect, inspected).await?;
     if let Some(reason) = &inspection.reason {
         ctx.events.warn(Failure::new(format!("the finished disk was not fully inspected: {reason}"))).await;
     }
-    Ok((disk, inspection))
-}
-
-async fn seal_and_shut_down(
-    ctx: &JobCtx,
-    machine: &mut dyn Machine,
-    guest: Arc<dyn Guest>,
-) -> anyhow::Result<seal::Sealed> {
-    let sealed = seal::seal(ctx, guest.as_ref(), &machine.seal_plan()).await?;
-    drop(guest);
-    machine.shutdown(ctx).await?;
-    Ok(sealed)
+    let converted = convert::convert(ctx, &disk, &job.outputs, &job.name);
+    let artifacts = record.phase(ctx, Phase::Convert, converted).await?;
+    Ok((inspection, artifacts))
 }
 
 /// Keeps what the machine tells of a failure. Its own diagnosis is told too, unless it is the failure itself.

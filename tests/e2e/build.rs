@@ -108,3 +108,28 @@ fn in_image(project: &Project, job: &str, path: &str) -> String {
     let offset = partitions.last().unwrap()["start"].as_u64().unwrap() * 512;
     tool(Command::new("debugfs").args(["-R", &format!("cat {path}"), &format!("{raw}?offset={offset}")]))
 }
+
+#[test]
+fn two_builds_of_one_definition_have_the_same_manifest_but_for_times_and_digests() {
+    let project = Project::tiny("steps:\n  - run: date > /etc/built\noutputs: [raw, qcow2]\n");
+    let manifests = ["one", "two"].map(|out| {
+        project.run(&["build", "--out", out]).expect_status(0);
+        let mut manifest = project.json(&format!("{out}/qemu/manifest.json"));
+        without_times_and_digests(&mut manifest);
+        manifest
+    });
+    assert_eq!(manifests[0], manifests[1]);
+    assert_eq!(manifests[0]["artifacts"][0]["file"], "tiny.raw");
+}
+
+/// A compressed file's size goes with its digest.
+fn without_times_and_digests(value: &mut serde_json::Value) {
+    if let Some(map) = value.as_object_mut() {
+        for key in ["started", "finished", "seconds", "sha256", "size"] {
+            map.remove(key);
+        }
+        map.values_mut().for_each(without_times_and_digests);
+    } else if let Some(items) = value.as_array_mut() {
+        items.iter_mut().for_each(without_times_and_digests);
+    }
+}

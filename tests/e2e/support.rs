@@ -9,8 +9,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::shared::tiny_guest::tiny_guest;
 
-/// The longest that one build of a tiny guest may take, with other builds beside it on two cores.
-pub const PATIENCE: Duration = Duration::from_secs(600);
+/// The longest that one build may take, a bootstrapped one included, with other builds beside it on two cores.
+pub const PATIENCE: Duration = Duration::from_secs(1500);
 
 /// A folder with an `ovenbird.yml`.
 pub struct Project {

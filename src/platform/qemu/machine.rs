@@ -47,6 +47,11 @@ const SCREENSHOT: &str = "screenshot.png";
 /// Asks the guest to switch itself off. systemd is asked without waiting, so that the command ends before the connection.
 const POWER_OFF: &str = "if [ -d /run/systemd/system ]; then systemctl --no-block poweroff; else poweroff; fi";
 
+/// Waits until cloud-init has done its work, where it has any: it rewrites apt's sources, users and network after the SSH
+/// server is up, and a step that ran beside it would fail now and then.
+const SETTLE: &str = "if [ -d /run/cloud-init ] && [ ! -e /run/cloud-init/disabled ] && command -v cloud-init >/dev/null; \
+                      then cloud-init status --wait >/dev/null 2>&1; fi; :";
+
 /// What a machine is started with.
 pub(super) struct Launched {
     pub program: &'static str,
@@ -225,7 +230,9 @@ impl QemuMachine {
                     ..Failure::new(error.to_string())
                 },
                 None => Failure {
-                    hint: Some("raise `connect: { timeout: … }` if the guest was only slow: see `console.txt`".into()),
+                    hint: Some(
+                        "raise `connect: { timeout-minutes: … }` if the guest was only slow: see `console.txt`".into(),
+                    ),
                     ..Failure::new(error.to_string())
                 },
             },
@@ -248,6 +255,33 @@ impl QemuMachine {
         }
         // A machine that is gone needs no button.
         let _ = self.qmp.execute("system_powerdown", json!({})).await;
+    }
+
+    /// See [`SETTLE`]. What does not settle in time is told, and the steps run beside it.
+    async fn settle(&self, ctx: &JobCtx, guest: &dyn Guest) -> anyhow::Result<()> {
+        let left = Duration::from_secs(self.connect.timeout).saturating_sub(self.power_on.elapsed());
+        let mut life = self.life.clone();
+        let command = guest::Command::new(SETTLE);
+        let settled = tokio::select! {
+            biased;
+            _ = life.wait_for(Life::is_over) => None,
+            settled = timeout(left, guest.capture(&command, &ctx.cancel)) => Some(settled),
+        };
+        match settled {
+            Some(Ok(Ok(_))) => Ok(()),
+            Some(Ok(Err(GuestError::Cancelled))) => bail!(Cancelled),
+            Some(Ok(Err(error))) => bail!(Explained(self.unreachable(&error))),
+            Some(Err(_)) => {
+                let seconds = self.connect.timeout;
+                let text = format!("cloud-init has not finished {seconds} s after power-on: the steps run beside it");
+                ctx.events.warn(Failure::new(text)).await;
+                Ok(())
+            }
+            None => {
+                let reason = self.reason().unwrap_or_else(|| Failure::new("the machine was ended"));
+                Err(Explained(reason)).context("the guest did not come up")
+            }
+        }
     }
 
     fn shutdown_deadline(&self) -> Duration {
@@ -291,6 +325,7 @@ impl Machine for QemuMachine {
             Some(Ok(guest)) => {
                 let guest: Arc<dyn Guest> = Arc::new(guest);
                 self.guest = Some(Arc::clone(&guest));
+                self.settle(ctx, guest.as_ref()).await?;
                 Ok(guest)
             }
             Some(Err(GuestError::Cancelled)) => bail!(Cancelled),
