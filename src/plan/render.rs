@@ -86,10 +86,10 @@ fn summary(plan: &Plan, jobs: &[Job]) -> String {
     let count = if jobs.len() == 1 { "1 job".to_owned() } else { format!("{} jobs", jobs.len()) };
     let parallel = match plan.max_parallel {
         _ if jobs.len() < 2 => return format!("{count}."),
-        None => "all at once".to_owned(),
-        Some(most) => format!("at most {most} at once"),
+        None => String::new(),
+        Some(most) => format!(", at most {most} at once"),
     };
     let failure =
         if plan.fail_fast { "a failed one stops the others" } else { "a failed one leaves the others running" };
-    format!("{count}, {parallel}; {failure}.")
+    format!("{count}{parallel}; {failure}.")
 }
