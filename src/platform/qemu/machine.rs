@@ -221,7 +221,7 @@ impl QemuMachine {
                     ..Failure::new(error.to_string())
                 },
                 None => Failure {
-                    hint: Some("raise `connect: { timeout: … }` if the guest was only slow: see `console.txt`".into()),
+                    hint: Some("raise `connect: { timeout-minutes: … }` if the guest was only slow: see `console.txt`".into()),
                     ..Failure::new(error.to_string())
                 },
             },
