@@ -36,7 +36,8 @@ const SCRIPTS: [(&str, &str); 3] = [
 
 /// Makes a bootable raw disk of a Debian suite at `to`.
 ///
-/// `disk_size` is in bytes; without it the disk has 4 GiB. The file is sparse.
+/// `disk_size` is in bytes; without it the disk has 4 GiB. The file is sparse. Returned is what no file of the finished
+/// image's configuration may hold: the addresses of the build's mirror and proxies.
 ///
 /// # Errors
 /// A program, package or suite is missing, the mirror can't be reached or trusted, the disk is too small, or the job is
@@ -47,7 +48,7 @@ pub async fn debian(
     arch: Arch,
     disk_size: Option<u64>,
     to: &Utf8Path,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<String>> {
     for program in ["mmdebstrap", "sfdisk", "mke2fs", "mkfs.vfat", "mmd", "mcopy"] {
         require(program)?;
     }
@@ -61,7 +62,7 @@ pub async fn debian(
         // What is half made helps nobody; it may also never have been made.
         let _ = tokio::fs::remove_file(to).await;
     }
-    made
+    made.map(|()| files::traces(debian, &build.mirror, &build.access))
 }
 
 /// All decisions of one bootstrap.

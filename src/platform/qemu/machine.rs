@@ -60,6 +60,8 @@ pub(super) struct Launched {
     /// Files that are of no use once the machine has ended.
     pub residue: Vec<Utf8PathBuf>,
     pub facts: Facts,
+    /// See [`SealPlan`].
+    pub traces: Vec<String>,
     pub power_on: Instant,
 }
 
@@ -72,6 +74,7 @@ pub struct QemuMachine {
     disk: DiskFile,
     residue: Vec<Utf8PathBuf>,
     facts: Facts,
+    traces: Vec<String>,
     power_on: Instant,
     qmp: Qmp,
     life: watch::Receiver<Life>,
@@ -116,6 +119,7 @@ impl QemuMachine {
             disk: launched.disk,
             residue: launched.residue,
             facts: launched.facts,
+            traces: launched.traces,
             power_on: launched.power_on,
             qmp,
             life,
@@ -221,7 +225,9 @@ impl QemuMachine {
                     ..Failure::new(error.to_string())
                 },
                 None => Failure {
-                    hint: Some("raise `connect: { timeout-minutes: … }` if the guest was only slow: see `console.txt`".into()),
+                    hint: Some(
+                        "raise `connect: { timeout-minutes: … }` if the guest was only slow: see `console.txt`".into(),
+                    ),
                     ..Failure::new(error.to_string())
                 },
             },
@@ -303,8 +309,11 @@ impl Machine for QemuMachine {
     }
 
     fn seal_plan(&self) -> SealPlan {
-        let traces = Vec::new();
-        SealPlan { public_key: self.keys.login.public_line.clone(), user: self.connect.user.clone(), traces }
+        SealPlan {
+            public_key: self.keys.login.public_line.clone(),
+            user: self.connect.user.clone(),
+            traces: self.traces.clone(),
+        }
     }
 
     async fn shutdown(&mut self, ctx: &JobCtx) -> anyhow::Result<()> {
