@@ -69,9 +69,10 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
         silence: SILENCE,
     };
     let ending = supervisor::run(config, &mut |event| reports.on_event(event)).await?;
-    // The machine-readable sum of all jobs, before the table that people read.
-    Images::update(&folders.out, &plan.name, built(&folders.out, &ids))?;
+    // The machine-readable sum of all jobs, before the table that people read. They get theirs in any case.
+    let summed = Images::update(&folders.out, &plan.name, built(&folders.out, &ids));
     reports.finish().context("failed to write a report")?;
+    summed?;
     Ok(match ending {
         Ending::Success => Exit::Done,
         Ending::Failure => Exit::Failed,
