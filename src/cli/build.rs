@@ -6,7 +6,7 @@ use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 use chrono::Utc;
 
-use super::exit::Exit;
+use super::exit::{Exit, Wrong};
 use super::load::{self, Folders, Loaded};
 use crate::context::Explained;
 use crate::event::{Failure, JobId};
@@ -55,7 +55,8 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
         out: args.out.clone(),
         events: args.events.clone(),
         verbose: args.verbose,
-    })?;
+    })
+    .map_err(|error| Wrong::new(format!("{error:#}")))?;
     let max_parallel = args.max_parallel.or(plan.max_parallel);
     let config = Config {
         program: std::env::current_exe().context("failed to find this program's own file")?,
