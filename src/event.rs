@@ -234,7 +234,7 @@ pub struct Place {
     pub line: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
-    /// False when the line is the step's own because the failing line is not known.
+    /// False when the line is the step's own because the failing line of its script is not known.
     #[serde(default = "yes")]
     pub exact: bool,
 }

@@ -44,7 +44,7 @@ impl Bench {
 
     async fn bootstrap(&self, debian: &Debian, disk_size: Option<u64>) -> Result<Vec<String>, Failure> {
         let made = bootstrap::debian(&self.ctx, debian, Arch::Amd64, disk_size, &self.disk).await;
-        made.map_err(|error| failure_of(&error))
+        made.map(drop).map_err(|error| failure_of(&error))
     }
 }
 

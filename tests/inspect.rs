@@ -133,7 +133,7 @@ async fn all_findings_are_listed_at_once() {
     insta::assert_snapshot!(format!("{}\n{}", failure.message, failure.excerpt.join("\n")), @"
     the finished disk holds residue of the build: `/etc/apt/apt.conf.d/99build` and 4 more
     /etc/apt/apt.conf.d/99build: put there for the build alone
-    /etc/apt/sources.list: names `http://mirror.build.test`, which is the build's
+    /etc/apt/sources.list: names `http://mirror.build.test`, the build's mirror or proxy
     /etc/machine-id: the machine id, which must be left as an empty file
     /root/.bash_history: histories of shells and tools
     /srv/svc/.ssh/authorized_keys: the build's SSH key

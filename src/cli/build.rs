@@ -1,12 +1,15 @@
 //! `ovenbird build`: runs the jobs of a plan, each as its own process.
 
+use std::fs::{File, TryLockError};
+
 use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 use chrono::Utc;
 
-use super::exit::Exit;
+use super::exit::{Exit, Wrong};
 use super::load::{self, Folders, Loaded};
-use crate::event::JobId;
+use crate::context::Explained;
+use crate::event::{Failure, JobId};
 use crate::image::manifest::{Images, Manifest};
 use crate::report::{ConsoleMode, Options, Reports};
 use crate::runner::supervisor::{self, Config, Ending};
@@ -44,14 +47,16 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
         return Ok(Exit::Wrong);
     };
     let folders = Folders::create(&args.out, args.cache_dir.as_deref())?;
+    let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
+    let _taken = take(&folders.out, &ids)?;
     let mut reports = Reports::new(Options {
         console: if args.quiet { ConsoleMode::Quiet } else { ConsoleMode::Live },
         colour,
         out: args.out.clone(),
         events: args.events.clone(),
         verbose: args.verbose,
-    })?;
-    let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
+    })
+    .map_err(|error| Wrong::new(format!("{error:#}")))?;
     let max_parallel = args.max_parallel.or(plan.max_parallel);
     let config = Config {
         program: std::env::current_exe().context("failed to find this program's own file")?,
@@ -65,14 +70,34 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
         silence: SILENCE,
     };
     let ending = supervisor::run(config, &mut |event| reports.on_event(event)).await?;
-    // The machine-readable sum of all jobs, before the table that people read.
-    Images::update(&folders.out, &plan.name, built(&folders.out, &ids))?;
+    // The machine-readable sum of all jobs, before the table that people read. They get theirs in any case.
+    let summed = Images::update(&folders.out, &plan.name, built(&folders.out, &ids));
     reports.finish().context("failed to write a report")?;
+    summed?;
     Ok(match ending {
         Ending::Success => Exit::Done,
         Ending::Failure => Exit::Failed,
         Ending::Cancelled(signal) => Exit::Cancelled(signal),
     })
+}
+
+/// Makes the jobs' folders and keeps other runs away from them: two that write the same files leave a mixture of both.
+/// A folder is free again when its file is closed, however this process ends.
+fn take(out: &Utf8Path, jobs: &[JobId]) -> anyhow::Result<Vec<File>> {
+    let take = |job: &JobId| {
+        let folder = out.join(&job.0);
+        std::fs::create_dir_all(&folder).with_context(|| format!("failed to create `{folder}`"))?;
+        let file = File::open(&folder).with_context(|| format!("failed to open `{folder}`"))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => anyhow::bail!(Explained(Failure {
+                hint: Some("wait until it has ended, or give one of them another folder with --out".to_owned()),
+                ..Failure::new(format!("another run is building the job `{job}` into `{folder}`"))
+            })),
+            // Some network file systems can't lock folders.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+        }
+    };
+    jobs.iter().map(take).collect()
 }
 
 /// The manifests of the jobs that came to an image; a job that failed has none.
@@ -94,4 +119,24 @@ fn run_id() -> anyhow::Result<String> {
         .context("failed to read /dev/urandom")?;
     let [a, b, c] = random;
     Ok(format!("{}-{a:02x}{b:02x}{c:02x}", Utc::now().format("%Y%m%d-%H%M%S")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn two_runs_never_build_the_same_job_into_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = Utf8Path::from_path(folder.path()).unwrap();
+        let (a, b) = (JobId("a".to_owned()), JobId("b".to_owned()));
+        let first = take(out, std::slice::from_ref(&a)).unwrap();
+        let other = take(out, std::slice::from_ref(&b)).unwrap();
+        let error = take(out, &[b.clone(), a.clone()]).unwrap_err();
+        assert!(error.to_string().contains("another run is building the job `b`"), "{error}");
+        drop((first, other));
+        take(out, &[a, b]).unwrap();
+    }
 }

@@ -10,6 +10,7 @@ use camino::Utf8Path;
 use ext4_view::{Ext4, Ext4Error};
 use serde::{Deserialize, Serialize};
 
+use super::bootstrap::without_password;
 use super::file;
 use super::filesystem::{self, Content, View, Volume, join};
 use super::residue::{Action, RESOLVER_MARKS, Residue, Special, TABLE};
@@ -249,8 +250,9 @@ impl Search<'_> {
     fn traces(&mut self) -> anyhow::Result<()> {
         let key = (self.sealed.key.as_str(), "holds the build's SSH key".to_owned());
         let traces = self.sealed.traces.iter().filter(|trace| !trace.is_empty());
-        let mut needles: Vec<_> =
-            traces.map(|trace| (trace.as_str(), format!("names `{trace}`, which is the build's"))).collect();
+        // An address may hold a password.
+        let named = |trace: &str| format!("names `{}`, the build's mirror or proxy", without_password(trace));
+        let mut needles: Vec<_> = traces.map(|trace| (trace.as_str(), named(trace))).collect();
         needles.push(key);
         let mut files = Vec::new();
         self.view.walk(b"/etc", &mut |path, metadata| {

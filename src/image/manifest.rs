@@ -159,6 +159,9 @@ impl Images {
     /// # Errors
     /// The file can't be read or written, or is of another version.
     pub fn update(out: &Utf8Path, name: &str, built: Vec<Manifest>) -> anyhow::Result<Self> {
+        // Runs of other jobs may write to the same folder. Some network file systems can't lock folders.
+        let folder = File::open(out).with_context(|| format!("failed to open `{out}`"))?;
+        let _ = folder.lock();
         let path = out.join("images.json");
         let existing = if path.exists() { Some(read(&path)?) } else { None };
         let images = Self::merge(existing, name, built, |manifest| {

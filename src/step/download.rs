@@ -23,7 +23,10 @@ pub(super) async fn download(scene: &Scene<'_>, download: &Download, cancel: &Ca
     let transfer = transfer.map_err(|error| scene.stopped(&failed, error))?;
     tell(scene, "downloaded", transfer, download.to.as_str()).await;
     if transfer.skipped > 0 {
-        let message = format!("{} entries of `{}` were left out", transfer.skipped, download.from);
+        let (count, from) = (transfer.skipped, &download.from);
+        let what = if count == 1 { "1 entry" } else { &format!("{count} entries") };
+        let were = if count == 1 { "was" } else { "were" };
+        let message = format!("{what} of `{from}` {were} left out");
         let hint = "links that lead out of the folder, devices and pipes are not downloaded".to_owned();
         let place = Some(scene.place());
         let step = Some(scene.step.index);

@@ -61,9 +61,10 @@ pub(super) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// The step itself, for what has no better place.
+    /// The step itself, for what has no better place. Only a script has lines of its own that would be one.
     pub(super) fn place(&self) -> Place {
-        Place { file: self.job.definition.clone(), line: self.step.line, column: None, exact: false }
+        let exact = !matches!(self.step.action, Action::Run(_) | Action::Script(_) | Action::Local(_));
+        Place { file: self.job.definition.clone(), line: self.step.line, column: None, exact }
     }
 
     /// A failure of the step as a whole.

@@ -36,8 +36,8 @@ const SCRIPTS: [(&str, &str); 3] = [
 
 /// Makes a bootable raw disk of a Debian suite at `to`.
 ///
-/// `disk_size` is in bytes; without it the disk has 4 GiB. The file is sparse. Returns what the sealed image may not name:
-/// the addresses of the build's own mirror and proxies.
+/// `disk_size` is in bytes; without it the disk has 4 GiB. The file is sparse. Returned is what no file of the finished
+/// image's configuration may hold: the addresses of the build's mirror and proxies.
 ///
 /// # Errors
 /// A program, package or suite is missing, the mirror can't be reached or trusted, the disk is too small, or the job is

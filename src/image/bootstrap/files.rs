@@ -100,15 +100,22 @@ pub(super) fn apt(debian: &Debian, mirror: &Mirror, access: &Access) -> Vec<File
     files
 }
 
-/// What no file of the finished image may name: the addresses of the build's mirror and proxies as the guest sees them,
-/// unless the finished image's own sources name them too.
+/// Texts that only the build may hold: addresses of its mirror and proxies, as this machine and as the guest see them.
+/// Not those that the finished image is meant to use, nor Debian's own, which other packages name too.
 pub(super) fn traces(debian: &Debian, mirror: &Mirror, access: &Access) -> Vec<String> {
     let finished = debian.apt_sources.clone().unwrap_or_else(|| default_sources(&debian.suite));
-    let proxies = access.settings.iter().filter(|(name, _)| !apt::is_tls_file(name)).map(|(_, value)| value);
-    let addresses = [Some(&mirror.main), mirror.security.as_ref()].into_iter().flatten().chain(proxies);
-    let seen = addresses.filter_map(|address| mirror::from_guest(address));
-    let bare = seen.map(|address| address.trim_end_matches('/').to_owned());
-    bare.filter(|address| !finished.contains(address)).collect()
+    let proxies = access.settings.iter().filter(|(name, _)| name.to_ascii_lowercase().contains("::proxy"));
+    let addresses = [Some(&mirror.main), mirror.security.as_ref()].into_iter().flatten();
+    let mut traces: Vec<String> = addresses
+        .chain(proxies.map(|(_, value)| value))
+        .filter_map(|address| Some([address.clone(), mirror::from_guest(address)?]))
+        .flatten()
+        .map(|address| address.trim_end_matches('/').to_owned())
+        .filter(|address| !mirror::is_public(address) && !finished.contains(address.as_str()))
+        .collect();
+    traces.sort();
+    traces.dedup();
+    traces
 }
 
 /// The finished image's sources: what Debian's own images have.
@@ -255,6 +262,24 @@ mod tests {
         == /etc/apt/apt.conf.d/99ovenbird-build
         Acquire::http::Proxy "http://10.0.2.2:3142";
         "#);
+    }
+
+    #[test]
+    fn the_builds_mirror_and_proxy_are_traces_unless_the_image_is_meant_to_use_them() {
+        let private = mirror(Some("http://localhost:8080/debian/"));
+        let expected = [
+            "http://10.0.2.2:3142",
+            "http://10.0.2.2:8080/debian",
+            "http://127.0.0.1:3142",
+            "http://localhost:8080/debian",
+        ];
+        assert_eq!(traces(&debian(None), &private, &proxy()), expected);
+        let company = mirror(Some("https://mirror.test/debian"));
+        let meant = Some("Types: deb\nURIs: https://mirror.test/debian/\n");
+        assert_eq!(traces(&debian(meant), &company, &Access::default()), [""; 0]);
+        // cloud-init's own configuration names it.
+        assert_eq!(traces(&debian(Some("# none\n")), &mirror(None), &Access::default()), [""; 0]);
+        assert_eq!(traces(&debian(None), &mirror(Some("file:///srv/mirror")), &Access::default()), [""; 0]);
     }
 
     #[test]

@@ -175,6 +175,13 @@ pub(super) fn from_guest(address: &str) -> Option<String> {
     Some(format!("{scheme}://{user}{at}{host}{port}{path}"))
 }
 
+/// Whether an address is one of Debian's own, which tells nothing of who used it.
+pub(super) fn is_public(address: &str) -> bool {
+    let authority = address.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or(rest));
+    let host = authority.split(':').next().unwrap_or(authority);
+    host == "debian.org" || host.ends_with(".debian.org")
+}
+
 fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host == "[::1]"

@@ -60,3 +60,4 @@ mod progress;
 mod sources;
 
 pub use debian::{debian, remove_tree};
+pub(super) use progress::without_password;

@@ -134,7 +134,7 @@ fn missing_package(line: &str) -> Option<&str> {
 }
 
 /// An address as a message may show it.
-pub(super) fn without_password(address: &str) -> String {
+pub(in crate::image) fn without_password(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
     let end = rest.find('/').unwrap_or(rest.len());
     match rest[..end].rfind('@') {

@@ -87,7 +87,7 @@ impl Kind {
                 "the machine has one virtio network card and a DHCP server: the image must configure the first network card, \
                  whatever its name is, by DHCP"
             }
-            Self::JobWaiting => "disable the unit, or raise `connect: { timeout: … }`",
+            Self::JobWaiting => "disable the unit, or raise `connect: { timeout-minutes: … }`",
             Self::LoginPrompt => {
                 "the image needs an SSH server, and cloud-init or systemd 252 or later to take the build's key; is \
                  `connect: { user: … }` right?"

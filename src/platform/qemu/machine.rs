@@ -65,7 +65,7 @@ pub(super) struct Launched {
     /// Files that are of no use once the machine has ended.
     pub residue: Vec<Utf8PathBuf>,
     pub facts: Facts,
-    /// See [`SealPlan::traces`].
+    /// See [`SealPlan`].
     pub traces: Vec<String>,
     pub power_on: Instant,
 }
@@ -342,8 +342,11 @@ impl Machine for QemuMachine {
     }
 
     fn seal_plan(&self) -> SealPlan {
-        let traces = self.traces.clone();
-        SealPlan { public_key: self.keys.login.public_line.clone(), user: self.connect.user.clone(), traces }
+        SealPlan {
+            public_key: self.keys.login.public_line.clone(),
+            user: self.connect.user.clone(),
+            traces: self.traces.clone(),
+        }
     }
 
     async fn shutdown(&mut self, ctx: &JobCtx) -> anyhow::Result<()> {

@@ -27,7 +27,7 @@ pub struct Prepared {
     disk: DiskFile,
     source: String,
     source_digest: Option<String>,
-    /// See [`SealPlan::traces`](image::seal::SealPlan::traces).
+    /// See [`crate::image::seal::SealPlan`].
     traces: Vec<String>,
 }
 
@@ -48,17 +48,17 @@ pub async fn prepare(ctx: &JobCtx, spec: &job::Qemu) -> anyhow::Result<Prepared>
     let choice = accelerator::choose(ctx, spec.accelerator, spec.arch, &qemu).await?;
     let (accelerator, reason) = (choice.accelerator.as_str().to_owned(), choice.reason.clone());
     ctx.events.emit(Body::Accelerator { accelerator, reason }).await;
-    let mut traces = Vec::new();
-    let (disk, source, source_digest) = match &spec.source {
+    let (disk, source, source_digest, traces) = match &spec.source {
         Source::Debian(debian) => {
             let path = ctx.work.join("debian.raw");
-            traces = image::bootstrap::debian(ctx, debian, spec.arch, spec.disk_size, &path).await?;
-            (DiskFile { path, format: "raw" }, format!("debian {}", debian.suite), None)
+            let traces = image::bootstrap::debian(ctx, debian, spec.arch, spec.disk_size, &path).await?;
+            (DiskFile { path, format: "raw" }, format!("debian {}", debian.suite), None, traces)
         }
         Source::Image(image) => {
             let fetched = image::fetch::fetch(ctx, image).await?;
             let base = Base { path: &fetched.path, format: &fetched.format, virtual_size: fetched.virtual_size };
-            (disk::overlay(ctx, &base, spec.disk_size).await?, image.image.clone(), Some(fetched.digest))
+            let disk = disk::overlay(ctx, &base, spec.disk_size).await?;
+            (disk, image.image.clone(), Some(fetched.digest), Vec::new())
         }
     };
     Ok(Prepared { spec: spec.clone(), qemu, choice, firmware, disk, source, source_digest, traces })
@@ -101,7 +101,7 @@ impl Prepared {
             disk: self.disk.clone(),
             residue: hardware.smbios.iter().chain(&hardware.seed).chain([&hardware.console]).cloned().collect(),
             facts: self.facts(),
-            traces: self.traces.clone(),
+            traces: self.traces,
             power_on: Instant::now(),
         };
         QemuMachine::start(ctx, launched).await

@@ -44,7 +44,10 @@ async fn final_slashes_of_an_upload_mean_what_they_mean_to_rsync() {
 
 #[tokio::test]
 async fn an_upload_that_is_not_there_is_named() {
-    assert_eq!(message(upload("nope", "/srv").run().await), "the file or folder `nope` does not exist");
+    let failure = upload("nope", "/srv").run().await.summary.failure.unwrap();
+    assert_eq!(failure.message, "the file or folder `nope` does not exist");
+    // There is no script in which a line could be looked for.
+    assert!(failure.place.unwrap().exact);
     assert_eq!(
         message(upload("site/index.html/", "/srv").run().await),
         "failed to read the file or folder `site/index.html/`: Not a directory (os error 20)"
