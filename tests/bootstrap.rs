@@ -42,7 +42,7 @@ impl Bench {
         Self { folder, ctx, disk: path.join("disk.raw") }
     }
 
-    async fn bootstrap(&self, debian: &Debian, disk_size: Option<u64>) -> Result<Vec<String>, Failure> {
+    async fn bootstrap(&self, debian: &Debian, disk_size: Option<u64>) -> Result<(), Failure> {
         let made = bootstrap::debian(&self.ctx, debian, Arch::Amd64, disk_size, &self.disk).await;
         made.map(drop).map_err(|error| failure_of(&error))
     }
@@ -79,9 +79,7 @@ async fn a_disk_has_both_boot_loaders_a_clean_system_and_the_builds_list_for_sea
     let bench = Bench::new();
     let sources = "# the image's own sources\n";
     let debian = Debian { apt_sources: Some(sources.to_owned()), ..small("bookworm") };
-    let traces = bench.bootstrap(&debian, Some(1500 * MIB)).await.unwrap();
-    // The mirror that was used is none of this image's own sources, so no file of it may name it.
-    assert!(traces[0].starts_with("http"), "{traces:?}");
+    bench.bootstrap(&debian, Some(1500 * MIB)).await.unwrap();
     let disk = bench.disk.as_str();
 
     let table: serde_json::Value = serde_json::from_str(&output("sfdisk", &["--json", disk])).unwrap();

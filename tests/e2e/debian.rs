@@ -20,6 +20,8 @@ steps:
     run: systemctl disable cron
   - name: A step that installs another kernel leaves an image that boots
     run: |
+      # Without KVM, making an initramfs with everything in it would take minutes.
+      printf 'MODULES=dep\\nCOMPRESS=gzip\\n' > /etc/initramfs-tools/conf.d/small
       apt-get update
       apt-get install -y --no-install-recommends linux-image-cloud-amd64
   - name: Leave the traces that every session leaves
