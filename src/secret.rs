@@ -129,12 +129,16 @@ impl Redactor {
         text
     }
 
-    /// Redacts every string inside a JSON value, keys left alone.
-    pub fn redact_json(&self, value: &mut serde_json::Value) {
+    /// Redacts every string inside a JSON value. Keys are left alone, and so are the values of the keys that `words` lists:
+    /// they are our own vocabulary, which a short secret must not make unreadable.
+    pub fn redact_json(&self, value: &mut serde_json::Value, words: &[&str]) {
         match value {
             serde_json::Value::String(text) => *text = self.redact(text),
-            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| self.redact_json(item)),
-            serde_json::Value::Object(map) => map.values_mut().for_each(|item| self.redact_json(item)),
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| self.redact_json(item, words)),
+            serde_json::Value::Object(map) => {
+                let texts = map.iter_mut().filter(|(key, _)| !words.contains(&key.as_str()));
+                texts.for_each(|(_, item)| self.redact_json(item, words));
+            }
             serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
         }
     }

@@ -86,8 +86,8 @@ fn summary(plan: &Plan, jobs: &[Job]) -> String {
     let count = if jobs.len() == 1 { "1 job".to_owned() } else { format!("{} jobs", jobs.len()) };
     let parallel = match plan.max_parallel {
         _ if jobs.len() < 2 => return format!("{count}."),
-        None => String::new(),
-        Some(most) => format!(", at most {most} at once"),
+        None => "as many at once as the machine holds".to_owned(),
+        Some(most) => format!("at most {most} at once"),
     };
     let failure =
         if plan.fail_fast { "a failed one stops the others" } else { "a failed one leaves the others running" };

@@ -209,7 +209,7 @@ fn without_a_matrix_every_platform_is_built_once() {
     one  one       debian bookworm  amd64  bios      2 CPU, 1GiB    qcow2 raw.zst  1 (1 skipped)
     two  two       debian bookworm  amd64  uefi      2 CPU, 512MiB  qcow2 raw.zst  1
 
-    2 jobs; a failed one stops the others.
+    2 jobs, as many at once as the machine holds; a failed one stops the others.
     ");
 }
 

@@ -30,6 +30,9 @@ use crate::step;
 /// after it asked.
 const UNWIND: Duration = Duration::from_secs(4);
 
+/// Fields of events that hold words of our own. Redacted, they would be no events any more.
+const WORDS: [&str; 6] = ["type", "phase", "stream", "unit", "outcome", "conclusion"];
+
 /// Runs the job that standard input describes, and writes its events to `output`.
 ///
 /// # Errors
@@ -106,7 +109,7 @@ async fn write_events<W: AsyncWrite + Unpin>(
             Ok(None) => return Ok(()),
             Ok(Some(body)) => {
                 let mut event = serde_json::to_value(Event::now(Some(job.clone()), body))?;
-                redactor.redact_json(&mut event["event"]);
+                redactor.redact_json(&mut event["event"], &WORDS);
                 event.to_string()
             }
         };
@@ -313,5 +316,48 @@ async fn keep_evidence(ctx: &JobCtx, machine: &mut dyn Machine, error: &anyhow::
     }
     for file in evidence.files {
         ctx.events.note(format!("Kept {file} in the job's folder.")).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::event::{StepFinished, Stream, Unit};
+
+    #[tokio::test]
+    async fn a_short_secret_masks_texts_and_leaves_events_readable() {
+        let mut secrets = Secrets::default();
+        secrets.insert("letter", "e");
+        let (sender, bodies) = mpsc::channel(8);
+        let step = StepFinished {
+            step: 0,
+            name: "one".to_owned(),
+            outcome: Outcome::Failure,
+            conclusion: Outcome::Success,
+            seconds: 1.0,
+            attempts: 1,
+        };
+        let finished =
+            JobFinished { outcome: Outcome::Failure, seconds: 1.0, reason: Some("test".to_owned()), manifest: None };
+        for body in [
+            Body::PhaseStarted { phase: Phase::Source },
+            Body::Output { step: None, stream: Stream::Stderr, line: "he".to_owned() },
+            Body::Progress { what: "be".to_owned(), done: 1, total: None, unit: Unit::Bytes },
+            Body::StepFinished(step),
+            Body::JobFinished(Box::new(finished)),
+        ] {
+            sender.send(body).await.unwrap();
+        }
+        drop(sender);
+        let mut output = Vec::new();
+        let id = JobId("web".to_owned());
+        write_events(bodies, &mut output, id, secrets.redactor(), CancellationToken::new()).await.unwrap();
+        let text = String::from_utf8(output).unwrap();
+        assert_eq!(text.lines().filter(|line| wire::read_line(line).is_ok()).count(), 5, "{text}");
+        for masked in ["h***", "b***", "on***", "t***st"] {
+            assert!(text.contains(&format!("\"{masked}\"")), "{masked} is not in {text}");
+        }
     }
 }
