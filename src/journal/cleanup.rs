@@ -253,7 +253,8 @@ fn end(process: &Identity) -> anyhow::Result<bool> {
 fn remove_paths(places: &Places, entries: &[Entry], cleaned: &mut Cleaned) -> anyhow::Result<()> {
     for entry in entries {
         let Entry::Intent { id, resource: Resource::Path(path) } = entry else { continue };
-        if entries.contains(&Entry::Done { id: *id }) {
+        let is_gone = path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        if is_gone || entries.contains(&Entry::Done { id: *id }) {
             continue;
         }
         anyhow::ensure!(places.may_remove(path), "the journal names `{path}`, which no run would create: not removed");
@@ -402,6 +403,8 @@ mod tests {
         let victim = lab.places.cache.parent().unwrap().join("victim");
         std::fs::create_dir(&victim).unwrap();
         for path in [victim.clone(), lab.places.work.join("../../victim"), lab.places.cache.clone()] {
+            // An earlier cleanup has removed it.
+            std::fs::create_dir_all(&lab.places.work).unwrap();
             let journal = lab.job_journal();
             let _path = journal.intent(Resource::Path(path)).unwrap();
             drop(journal);
@@ -410,6 +413,15 @@ mod tests {
             std::fs::remove_dir_all(&lab.places.journals).unwrap();
         }
         assert!(victim.exists());
+    }
+
+    #[test]
+    fn a_path_of_a_project_that_was_moved_is_gone() {
+        let lab = lab();
+        let journal = lab.job_journal();
+        let _path = journal.intent(Resource::Path("/nonexistent/ovenbird-out/.work/r1/web".into())).unwrap();
+        drop(journal);
+        assert_eq!(lab.cleanup(), Cleaned { runs: vec!["r1".to_owned()], ..Cleaned::default() });
     }
 
     #[test]

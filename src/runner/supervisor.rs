@@ -113,6 +113,7 @@ impl Supervisor<'_> {
     async fn watch(&mut self, mut messages: mpsc::Receiver<Message>) -> anyhow::Result<()> {
         let mut interrupt = listen(SignalKind::interrupt())?;
         let mut terminate = listen(SignalKind::terminate())?;
+        let mut hangup = if hangups_are_ignored() { None } else { Some(listen(SignalKind::hangup())?) };
         let mut tick = tokio::time::interval(Duration::from_millis(100));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let decisions = self.policy.start();
@@ -123,6 +124,7 @@ impl Supervisor<'_> {
                 biased;
                 _ = interrupt.recv() => self.on_signal(SignalKind::interrupt()).await,
                 _ = terminate.recv() => self.on_signal(SignalKind::terminate()).await,
+                Some(()) = received(&mut hangup) => self.on_signal(SignalKind::hangup()).await,
                 _ = tick.tick() => self.on_tick().await,
                 Some(message) = messages.recv() => self.on_message(message).await,
             }
@@ -325,6 +327,22 @@ impl Supervisor<'_> {
 
 fn listen(kind: SignalKind) -> anyhow::Result<Signal> {
     signal(kind).context("failed to install a signal handler")
+}
+
+/// Waits for a signal that may not be listened to; then it never comes.
+async fn received(signals: &mut Option<Signal>) -> Option<()> {
+    match signals {
+        Some(signals) => signals.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether someone started us with `nohup`: the lowest bit of `SigIgn` (proc(5)) is SIGHUP. Otherwise a closed terminal
+/// stops the run as SIGTERM does.
+fn hangups_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 fn keep(lines: &mut VecDeque<String>, line: String) {

@@ -2,6 +2,9 @@
 //! as a stranger would, on other firmware and a larger disk, and looked at from inside.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
 
 use crate::support::{Project, tool};
 
@@ -89,4 +92,30 @@ fn a_baked_debian_comes_up_whole_on_other_firmware_and_a_larger_disk() {
     look.run(&["build"]).expect_status(0);
     look.assert_nothing_left();
     assert_eq!(digest(raw.as_str()), before, "a build changed the image that it started from");
+    boots_with_secure_boot(&raw);
+}
+
+/// The firmware checks every link of the chain, and the kernel says that it did. OVMF's variables with Microsoft's keys.
+fn boots_with_secure_boot(raw: &Utf8Path) {
+    let folder = tempfile::tempdir().unwrap();
+    let (vars, console) = (folder.path().join("vars.fd"), folder.path().join("console.txt"));
+    let copied = std::fs::copy("/usr/share/OVMF/OVMF_VARS_4M.ms.fd", &vars);
+    assert!(copied.is_ok(), "no firmware with Microsoft's keys: apt-get install ovmf");
+    let mut qemu = Command::new("qemu-system-x86_64");
+    qemu.args(["-machine", "q35,smm=on,accel=tcg", "-m", "512", "-nodefaults", "-display", "none", "-snapshot"]);
+    qemu.args(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
+    qemu.args(["-drive", "if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"]);
+    qemu.arg("-drive").arg(format!("if=pflash,unit=1,format=raw,file={}", vars.display()));
+    qemu.arg("-drive").arg(format!("if=virtio,format=raw,file={raw}"));
+    qemu.arg("-serial").arg(format!("file:{}", console.display()));
+    let mut qemu = qemu.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(300);
+    let text = || String::from_utf8_lossy(&std::fs::read(&console).unwrap_or_default()).into_owned();
+    while !text().contains("Secure boot enabled") && Instant::now() < deadline && qemu.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    qemu.kill().unwrap();
+    qemu.wait().unwrap();
+    let text = text();
+    assert!(text.contains("Secure boot enabled"), "{text}");
 }

@@ -146,7 +146,7 @@ outputs: [raw]
 
 #[test]
 fn an_interrupt_stops_a_build_within_seven_seconds_and_leaves_nothing() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let project = Project::tiny("steps:\n  - run: echo ready; sleep 600\noutputs: [raw]\n");
         let started = project.start(&mut project.command(&["build", "--events", "events.jsonl"]));
         wait_for(&project, "\"line\":\"ready\"");
