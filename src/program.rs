@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::process::{ExitStatus, Stdio};
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::context::JobCtx;
@@ -18,6 +18,9 @@ use crate::journal::{Journal, Resource};
 
 /// Lines of a program's output that an error shows.
 const EXCERPT_LINES: usize = 20;
+
+/// A line that is longer is shown in pieces: package scripts run under some programs, and may print without end.
+const LONGEST_LINE: u64 = 64 * 1024;
 
 /// Why a program did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -155,7 +158,8 @@ pub async fn run_with(
     let mut excerpt = VecDeque::new();
     let ended = {
         let read = async {
-            tokio::join!(
+            // Waited for meanwhile: a child that it leaves behind, and that holds its output open, is ended with it.
+            let ((), (), status) = tokio::join!(
                 each_line(stdout, async |line| {
                     if show(&line) {
                         ctx.events.output(None, Stream::Tool, line.as_bytes()).await;
@@ -168,8 +172,9 @@ pub async fn run_with(
                     ctx.events.output(None, Stream::Tool, line.as_bytes()).await;
                     keep(&mut excerpt, line);
                 }),
+                running.wait(),
             );
-            running.wait().await
+            status
         };
         tokio::select! {
             ended = read => Some(ended?),
@@ -195,7 +200,7 @@ async fn each_line<R: AsyncRead + Unpin>(stream: Option<R>, mut on_line: impl As
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
     // A pipe that breaks ends the output; the exit status tells the rest.
-    while let Ok(1..) = reader.read_until(b'\n', &mut line).await {
+    while let Ok(1..) = (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
         on_line(crate::context::clean_line(&line)).await;
         line.clear();
     }

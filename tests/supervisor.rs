@@ -154,6 +154,36 @@ async fn a_job_that_gives_no_sign_of_life_is_ended() {
 }
 
 #[tokio::test]
+async fn a_job_that_does_not_read_its_messages_can_still_be_ended() {
+    let mut lab = lab("", &["a"]);
+    // More than a pipe holds.
+    lab.config.jobs[0].definition_digest = "x".repeat(1_000_000);
+    std::fs::write(&lab.config.program, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    lab.config.silence = Duration::from_secs(1);
+    let (_, events) = tokio::time::timeout(Duration::from_secs(60), events(lab)).await.unwrap();
+    assert_eq!(events[1], "a: Failure its process gave no sign of life for 1 s and was ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_that_stands_still_for_a_while_costs_no_job() {
+    // `a` ends meanwhile with more messages than we hold, `b` goes on.
+    let script = r#"if [ "$JOB" = b ]; then
+        echo '{"v":1,"time":"2026-01-01T00:00:00Z","job":"b","event":{"type":"note","text":"stand still"}}'
+        for i in $(seq 30); do echo '{}'; sleep 0.2; done; else
+        for i in $(seq 2000); do echo '{}'; done; fi; FINISHED"#;
+    let mut lab = lab(script, &["b", "a"]);
+    lab.config.silence = Duration::from_secs(2);
+    let mut outcomes = Vec::new();
+    let mut report = |event: &Event| match &event.event {
+        Body::Note { .. } => std::thread::sleep(Duration::from_secs(4)),
+        Body::JobFinished(end) => outcomes.push(format!("{:?} {:?}", end.outcome, end.reason)),
+        _ => {}
+    };
+    let ending = run(lab.config, &mut report).await.unwrap();
+    assert_eq!(ending, Ending::Success, "{outcomes:?}");
+}
+
+#[tokio::test]
 async fn with_fail_fast_the_first_failure_stops_the_rest() {
     let mut lab = lab(r#"[ "$JOB" = a ] && exit 1; trap "exit 130" INT; read -r end"#, &["a", "b", "c"]);
     lab.config.fail_fast = true;
@@ -191,6 +221,14 @@ async fn the_secrets_of_a_job_reach_only_that_job_and_only_on_standard_input() {
     lab.config.jobs[0].secrets = vec!["used".to_owned()];
     let (_, events) = events(lab).await;
     assert_eq!(events[0], "a: {secrets:{used:hunter2}} args job --run r1 a");
+}
+
+#[tokio::test]
+async fn a_secret_in_the_panic_of_a_job_is_masked() {
+    let mut lab = lab("echo panicked at hunter2 >&2; exit 101", &["a"]);
+    lab.config.secrets.insert("used", "hunter2");
+    let (_, events) = events(lab).await;
+    assert_eq!(events[0], r#"a: ! its process ended with status 101 without saying why ["panicked at ***"]"#);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::residue;
-use crate::context::JobCtx;
+use crate::context::{JobCtx, clean_line};
 use crate::program::{self, ProgramError};
 
 /// Where ext2, ext3 and ext4 have their superblock.
@@ -22,6 +22,9 @@ pub(super) const TEXT_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// No path of Linux is longer, so a folder deeper than this is a damaged file system's loop.
 const LONGEST_PATH: usize = 4096;
+
+/// Entries of a folder, with all below, that are looked at. Two folders that each hold both are no long path and never end.
+const MOST_ENTRIES: usize = 200_000;
 
 /// A range of a disk that may hold a file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -274,10 +277,11 @@ impl View {
     /// Calls `visit` for everything below a folder, links not followed.
     pub(super) fn walk(
         &self,
-        folder: &[u8],
+        top: &[u8],
         visit: &mut dyn FnMut(&[u8], &Metadata) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut folders = vec![folder.to_vec()];
+        let mut folders = vec![top.to_vec()];
+        let mut seen = 0;
         while let Some(folder) = folders.pop() {
             if folder.len() > LONGEST_PATH {
                 bail!("the file system is damaged: folders are nested without end");
@@ -286,6 +290,10 @@ impl View {
                 continue;
             }
             for name in self.names(&folder)? {
+                seen += 1;
+                if seen > MOST_ENTRIES {
+                    bail!("the file system is damaged, or `{}` holds more than any machine's", clean_line(top));
+                }
                 let path = join(&folder, &name);
                 let Some(metadata) = self.lookup(&path)? else { continue };
                 visit(&path, &metadata)?;

@@ -150,7 +150,12 @@ impl Journal {
 fn write_line(file: &mut File, entry: &Entry) -> io::Result<()> {
     let mut line = serde_json::to_vec(entry)?;
     line.push(b'\n');
-    file.write_all(&line)?;
+    let before = file.metadata()?.len();
+    if let Err(error) = file.write_all(&line) {
+        // A full disk may take half a line, and the next one must not be joined to it: then nothing could be read.
+        file.set_len(before)?;
+        return Err(error);
+    }
     file.sync_data()
 }
 

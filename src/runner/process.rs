@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::supervisor::Config;
 use super::wire::{self, Line, Start};
@@ -161,22 +162,30 @@ async fn carry(
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let sender = messages.clone();
     let name = id.clone();
-    let reader = tokio::spawn(async move { read_lines(stdout, name, &sender).await });
+    let ended = CancellationToken::new();
+    let gone = ended.clone();
+    let reader = tokio::spawn(async move { read_lines(stdout, name, &sender, &gone).await });
     let errors = tokio::spawn(read_stderr(stderr));
+    // A process that does not read its messages must still hear signals.
+    let mut feeding = std::pin::pin!(feed(stdin, &secrets, &start));
     // Held until the end: its closing would tell the job that we are gone.
-    let lifeline = feed(stdin, &secrets, &start).await;
+    let mut lifeline = None;
+    let mut fed = false;
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,
             Some(control) = controls.recv() => signal(&child, control),
+            stdin = &mut feeding, if !fed => (lifeline, fed) = (stdin, true),
         }
     };
     drop(lifeline);
+    ended.cancel();
     // A stray child must not outlive the job, nor hold its pipes.
     if let Some(group) = group.and_then(|pid| Pid::from_raw(pid.cast_signed())) {
         let _ = kill_process_group(group, Signal::KILL);
     }
-    let _ = tokio::time::timeout(LEAK, reader).await;
+    // Not cut short: a supervisor that waits for its console must still get all that the job said.
+    let _ = reader.await;
     let stderr = tokio::time::timeout(LEAK, errors).await.ok().and_then(Result::ok).unwrap_or_default();
     match status {
         Ok(status) => Ended::Status { status, stderr },
@@ -205,11 +214,26 @@ fn signal(child: &Child, control: Control) {
     };
 }
 
-async fn read_lines<R: AsyncRead + Unpin>(stream: Option<R>, job: JobId, messages: &mpsc::Sender<Message>) {
+/// Carries lines until the pipe is closed, or until it is silent for [`LEAK`] after the process has `ended`.
+async fn read_lines<R: AsyncRead + Unpin>(
+    stream: Option<R>,
+    job: JobId,
+    messages: &mpsc::Sender<Message>,
+    ended: &CancellationToken,
+) {
     let Some(stream) = stream else { return };
     let mut lines = BufReader::new(stream).lines();
     loop {
-        let message = match lines.next_line().await {
+        let leaked = async {
+            ended.cancelled().await;
+            tokio::time::sleep(LEAK).await;
+        };
+        let line = tokio::select! {
+            biased;
+            line = lines.next_line() => line,
+            () = leaked => return,
+        };
+        let message = match line {
             Ok(None) => return,
             Ok(Some(line)) => match wire::read_line(&line) {
                 Ok(line) => Message::Line { job: job.clone(), line },

@@ -18,11 +18,14 @@ use crate::event::{Body, Event, Failure, JobFinished, JobId, Outcome};
 use crate::journal::Journal;
 use crate::journal::cleanup::{Places, clean_job};
 use crate::plan::job::Job;
-use crate::secret::Secrets;
+use crate::secret::{Redactor, Secrets};
 
 /// How long a job may take to stop by itself. GitHub sends SIGTERM 7.5 s after SIGINT and kills 2.5 s later (ci.md), so
 /// the whole run must be gone within 7 s.
 const GRACE: Duration = Duration::from_millis(6_300);
+
+/// Clocks are looked at ten times a second; a longer pause than this was none of the jobs' doing.
+const AWAY: Duration = Duration::from_secs(1);
 
 /// Lines of a job that are kept to explain how it died.
 const LAST_LINES: usize = 20;
@@ -72,6 +75,8 @@ pub async fn run(config: Config, report: &mut dyn FnMut(&Event)) -> anyhow::Resu
         places,
         journal,
         sender,
+        ticked: Instant::now(),
+        redactor: config.secrets.redactor(),
         config,
         report,
     };
@@ -91,6 +96,10 @@ struct Supervisor<'a> {
     places: Places,
     journal: Journal,
     sender: mpsc::Sender<Message>,
+    /// When clocks were last looked at.
+    ticked: Instant,
+    /// For what a job's process says outside of events.
+    redactor: Redactor,
     config: Config,
     report: &'a mut dyn FnMut(&Event),
 }
@@ -220,7 +229,13 @@ impl Supervisor<'_> {
 
     async fn on_tick(&mut self) {
         let now = Instant::now();
+        // Time in which we were stopped, or waited for whoever reads our console, is not the jobs' silence: what they
+        // said meanwhile is still unread.
+        let away = now.duration_since(self.ticked);
+        let away = if away > AWAY { away } else { Duration::ZERO };
+        self.ticked = now;
         for running in self.handles.values_mut() {
+            running.heard += away;
             if running.deadline.is_some_and(|deadline| now > deadline) {
                 running.handle.send(Control::Kill).await;
                 running.deadline = None;
@@ -289,7 +304,9 @@ impl Supervisor<'_> {
         };
         if outcome == Outcome::Failure {
             let mut excerpt = Vec::from(std::mem::take(&mut running.last_lines));
-            excerpt.extend(ended.stderr());
+            // A panic's message may hold any text that the job handled.
+            excerpt.extend(ended.stderr().iter().map(|line| self.redactor.redact(line)));
+            let reason = self.redactor.redact(&reason);
             let failure = Failure {
                 excerpt,
                 hint: Some("what it left behind was removed; the lines below are its last".to_owned()),

@@ -102,8 +102,14 @@ pub(super) struct Transcript {
 }
 
 impl Transcript {
-    pub(super) fn keep(&mut self, stream: Stream, line: &[u8]) {
-        let line = clean_line(&line[..line.len().min(KEPT_LINE)]);
+    pub(super) fn keep(&mut self, stream: Stream, line: &[u8], needles: &Needles) {
+        let mut line = clean_line(line);
+        if line.len() > KEPT_LINE {
+            line.truncate(line.floor_char_boundary(KEPT_LINE));
+            // Half a secret would not be masked.
+            let held = needles.begun_at_the_end_of(line.as_bytes());
+            line.truncate(line.len() - held);
+        }
         if stream == Stream::Stderr {
             keep(&mut self.stderr, line.clone(), STDERR_LINES);
         }
@@ -156,6 +162,17 @@ mod tests {
         let pieces = lines(&[&long]);
         assert_eq!(pieces.iter().map(String::len).collect::<Vec<_>>(), [LONGEST_LINE - 1, 3]);
         assert_eq!(pieces[1], "éz");
+    }
+
+    #[test]
+    fn what_is_kept_of_a_long_line_does_not_end_in_half_a_secret() {
+        let mut secrets = Secrets::default();
+        secrets.insert("token", "hunter2-hunter2");
+        let mut transcript = Transcript::default();
+        let line = format!("{}hunter2-hunter2", "a".repeat(KEPT_LINE - 9));
+        transcript.keep(Stream::Stderr, line.as_bytes(), &Needles::of(&secrets));
+        let kept = "a".repeat(KEPT_LINE - 9);
+        assert_eq!((transcript.excerpt(), transcript.stderr()), (vec![kept.clone()], vec![kept]));
     }
 
     #[test]

@@ -171,12 +171,12 @@ impl Watch<'_> {
             while let Some(Chunk { stream, bytes }) = receiver.recv().await {
                 let lines = if stream == Stream::Stderr { &mut stderr } else { &mut stdout };
                 for line in lines.push(&bytes, &needles) {
-                    self.line(scene, stream, &line).await;
+                    self.line(scene, stream, &line, &needles).await;
                 }
             }
             for (stream, lines) in [(Stream::Stdout, &mut stdout), (Stream::Stderr, &mut stderr)] {
                 if let Some(line) = lines.finish() {
-                    self.line(scene, stream, &line).await;
+                    self.line(scene, stream, &line, &needles).await;
                 }
             }
         };
@@ -184,14 +184,14 @@ impl Watch<'_> {
         exit
     }
 
-    async fn line(&mut self, scene: &Scene<'_>, stream: Stream, line: &[u8]) {
+    async fn line(&mut self, scene: &Scene<'_>, stream: Stream, line: &[u8], needles: &Needles) {
         let complaint = clean_line(line);
         let complaint = complaint.strip_prefix(self.id).and_then(|rest| rest.strip_prefix(": "));
         if let Some(complaint) = complaint {
             self.complaint = Some(complaint.to_owned());
             return;
         }
-        self.transcript.keep(stream, line);
+        self.transcript.keep(stream, line, needles);
         scene.ctx.events.output(Some(scene.step.index), stream, line).await;
     }
 }

@@ -8,3 +8,4 @@ mod files;
 mod hostile;
 mod liar;
 mod server;
+mod speed;

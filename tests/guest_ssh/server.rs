@@ -32,11 +32,11 @@ impl Server {
             {
                 std::os::unix::fs::symlink(busybox, applets.join(name)).unwrap();
             }
-            format!("SetEnv PATH={applets}:/usr/bin:/bin\n")
+            format!(" PATH={applets}:/usr/bin:/bin")
         })
     }
 
-    fn start(more: impl FnOnce(&Utf8Path) -> String) -> Self {
+    fn start(environment: impl FnOnce(&Utf8Path) -> String) -> Self {
         assert!(Utf8Path::new("/usr/sbin/sshd").exists(), "sshd is missing: `apt-get install openssh-server`");
         // Where sshd separates its privileges; made by its unit when it runs as a service.
         std::fs::create_dir_all("/run/sshd").unwrap();
@@ -50,14 +50,17 @@ impl Server {
         };
         write("host", &host.private_text().unwrap());
         write("authorized", &user.public_line);
-        let more = more(path);
+        write("user", &user.private_text().unwrap());
+        let environment = environment(path);
+        // `SHLVL`: a bash that sshd starts reads `.bashrc`, but not as an inner shell; whoever runs the tests may have
+        // anything in there, which would be measured with each command. Only the first `SetEnv` counts.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         write(
             "config",
             &format!(
                 "Port {port}\nListenAddress 127.0.0.1\nHostKey {path}/host\nAuthorizedKeysFile {path}/authorized\n\
                  StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin prohibit-password\nMaxStartups 100\n\
-                 Subsystem sftp internal-sftp\n{more}"
+                 Subsystem sftp internal-sftp\nSetEnv SHLVL=2{environment}\n"
             ),
         );
         let child = Command::new("/usr/sbin/sshd")
