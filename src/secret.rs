@@ -117,6 +117,12 @@ impl std::fmt::Debug for Redactor {
 }
 
 impl Redactor {
+    /// Nothing is to be hidden.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.needles.is_empty()
+    }
+
     /// The text without secrets.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {

@@ -77,6 +77,7 @@ fn lab(script: &str, ids: &[&str]) -> Lab {
         max_parallel: 2,
         fail_fast: false,
         secrets: Secrets::default(),
+        hidden: Vec::new(),
         silence: Duration::from_secs(60),
     };
     Lab { folder, config }
@@ -229,6 +230,16 @@ async fn a_secret_in_the_panic_of_a_job_is_masked() {
     lab.config.secrets.insert("used", "hunter2");
     let (_, events) = events(lab).await;
     assert_eq!(events[0], r#"a: ! its process ended with status 101 without saying why ["panicked at ***"]"#);
+}
+
+#[tokio::test]
+async fn an_environment_variable_that_holds_a_sensitive_value_is_not_inherited() {
+    let note = r#"echo '{"v":1,"time":"2026-01-01T00:00:00Z","job":"a","event":{"type":"note","text":"'"${CARGO_PKG_NAME:-nothing}"'"}}'; FINISHED"#;
+    let mut lab = lab(note, &["a"]);
+    lab.config.hidden = vec!["CARGO_PKG_NAME".to_owned()];
+    let (_, events) = events(lab).await;
+    assert!(std::env::var_os("CARGO_PKG_NAME").is_some(), "cargo sets it for tests");
+    assert_eq!(events[0], "a: nothing");
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
-    let Some(Loaded { plan, jobs, secrets }) = load::load(&args.load, &args.jobs, colour)? else {
+    let Some(Loaded { plan, jobs, secrets, hidden }) = load::load(&args.load, &args.jobs, colour)? else {
         return Ok(Exit::Wrong);
     };
     let folders = Folders::create(&args.out, args.cache_dir.as_deref())?;
@@ -67,6 +67,7 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
         max_parallel: max_parallel.map_or_else(default_parallel, |max| max as usize),
         fail_fast: plan.fail_fast,
         secrets,
+        hidden,
         silence: SILENCE,
     };
     let ending = supervisor::run(config, &mut |event| reports.on_event(event)).await?;
@@ -87,6 +88,8 @@ fn take(out: &Utf8Path, jobs: &[JobId]) -> anyhow::Result<Vec<File>> {
     let take = |job: &JobId| {
         let folder = out.join(&job.0);
         std::fs::create_dir_all(&folder).with_context(|| format!("failed to create `{folder}`"))?;
+        // A repository may bring one along, and what it leads to is not ours to write.
+        anyhow::ensure!(!folder.is_symlink(), "`{folder}` is a link: remove it, or give another folder with --out");
         let file = File::open(&folder).with_context(|| format!("failed to open `{folder}`"))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => anyhow::bail!(Explained(Failure {

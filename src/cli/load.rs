@@ -91,6 +91,8 @@ pub(super) struct Loaded {
     pub plan: Plan,
     pub jobs: Vec<Job>,
     pub secrets: Secrets,
+    /// Environment variables that hold sensitive values.
+    pub hidden: Vec<String>,
 }
 
 /// Loads the definition, plans it, and looks for the files that its steps need. None: what is wrong was told.
@@ -115,7 +117,9 @@ pub(super) fn load(args: &Planning, jobs: &[String], colour: bool) -> anyhow::Re
     }
     let jobs = plan::select(&plan, jobs, args.only.as_deref())
         .map_err(|error| Wrong::new(error.to_string()).hint(error.hint()))?;
-    Ok(Some(Loaded { plan, jobs, secrets }))
+    let sensitive = definition.variables.iter().filter(|variable| variable.sensitive);
+    let hidden = sensitive.filter_map(|variable| variable.env.clone()).collect();
+    Ok(Some(Loaded { plan, jobs, secrets, hidden }))
 }
 
 #[expect(clippy::print_stderr, reason = "diagnostics are talk")]

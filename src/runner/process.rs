@@ -111,6 +111,9 @@ impl Handle {
         let mut command = Command::new(&config.program);
         // The arguments tell people what the process is; the job itself comes on standard input.
         command.args(["job", "--run", &config.run, &job.id.0]);
+        for name in &config.hidden {
+            command.env_remove(name);
+        }
         command.env(TOKEN_VARIABLE, journal.token()).process_group(0).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = match command.spawn() {

@@ -44,6 +44,8 @@ pub struct Config {
     pub max_parallel: usize,
     pub fail_fast: bool,
     pub secrets: Secrets,
+    /// Environment variables that hold sensitive values: no job's process, and so no program of it, inherits them.
+    pub hidden: Vec<String>,
     /// A job that is silent for so long hangs ([`super::wire::SILENCE`]).
     pub silence: Duration,
 }

@@ -19,6 +19,7 @@ steps:
       echo "run $FLAVOUR ${{ vars.greeting }}" >> /etc/order
       printf '%s' "$TOKEN" | sha256sum > /etc/token.sha256
       echo "the token is $TOKEN"
+      echo "the console hears $TOKEN" > /dev/console
     env: { TOKEN: "${{ vars.token }}" }
   - script: scripts/second.sh
     args: [a b, "c'd"]
