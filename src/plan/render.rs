@@ -91,5 +91,5 @@ fn summary(plan: &Plan, jobs: &[Job]) -> String {
     };
     let failure =
         if plan.fail_fast { "a failed one stops the others" } else { "a failed one leaves the others running" };
-    format!("{count}{parallel}; {failure}.")
+    format!("{count}, {parallel}; {failure}.")
 }
