@@ -609,6 +609,17 @@ fn a_job_survives_its_wire_form() {
 }
 
 #[test]
+fn a_question_after_an_earlier_step_is_left_for_the_job_to_answer() {
+    let steps = "steps: [{ run: a, id: one }, { run: b, if: steps.one.outcome == 'failure' && 1 == 1 }]";
+    let plan = plan(&format!("{HEAD}{steps}\n")).unwrap();
+    let json = serde_json::to_string(&plan.jobs[0]).unwrap();
+    let job = serde_json::from_str::<Job>(&json).unwrap();
+    assert_eq!(job, plan.jobs[0]);
+    let Condition::When(condition) = &job.steps[1].condition else { panic!("{:?}", job.steps[1].condition) };
+    assert_snapshot!(condition, @"success() && steps.one.outcome == 'failure' && true");
+}
+
+#[test]
 fn jobs_are_chosen_by_name_and_by_expression() {
     let plan = plan(
         r"
