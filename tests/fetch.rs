@@ -435,6 +435,30 @@ async fn a_silent_server_and_a_closed_port_fail_within_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_host_that_was_never_reached_is_given_up_sooner_than_one_that_was() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let limits = Limits { stall: Duration::from_secs(60), unreached: Duration::from_millis(300), ..limits() };
+    let job = Job::new();
+    std::fs::write(job.path("disk.img"), disk()).unwrap();
+    let sums = Some(Checksum::File(format!("http://{closed}/SHA256SUMS")));
+    let listed = Image { image: job.path("disk.img").to_string(), checksum: sums };
+    for image in [image(format!("http://{closed}/disk.img"), &disk()), listed] {
+        let begin = Instant::now();
+        let failure = failure_of(&fetch_with(&job.ctx, &image, &limits).await.unwrap_err()).message;
+        assert!(failure.contains("the connection failed"), "{failure}");
+        assert!(begin.elapsed() < Duration::from_secs(10), "{failure}");
+    }
+    // The first answer is an error: the server is there, so it is waited for beyond the shorter limit.
+    let server = Server::start(|number, _| match number {
+        0..=7 => answer("HTTP/1.1 503 Later\nContent-Length: 0", b""),
+        _ => ok(&disk(), ""),
+    })
+    .await;
+    let image = image(server.url("/disk.img"), &disk());
+    assert_is(&fetch_with(&job.ctx, &image, &limits).await.unwrap(), &disk());
+}
+
+#[tokio::test]
 async fn cancelling_ends_a_download_at_once() {
     let server = Server::start(|_, _| {
         let mut whole = ok(&disk(), "");
