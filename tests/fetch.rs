@@ -622,6 +622,28 @@ async fn images_of_every_format_are_told_with_their_size() {
 }
 
 #[tokio::test]
+async fn a_file_that_can_not_be_a_disk_is_refused_with_the_formats_that_are_known() {
+    let job = Job::new();
+    let path = job.path("base.img");
+    let local = Image { image: path.to_string(), checksum: None };
+    let text = "<html>Sign in to download this image</html>\n";
+    let odd = vec![0; 2 * 1024 * 1024 + 100];
+    for content in [text.as_bytes(), &vec![0; 64 * 1024], &odd, &vec![b'a'; 2 * 1024 * 1024]] {
+        std::fs::write(&path, content).unwrap();
+        let failure = failure_of(&get(&job, &local).await.unwrap_err());
+        assert_eq!(failure.message, format!("`{path}` is no disk image"));
+        assert!(failure.hint.unwrap().contains("qcow2, vmdk, vdi, vhd, vhdx and raw"));
+    }
+    // An empty disk, and a small one with a boot sector.
+    std::fs::File::create(&path).unwrap().set_len(64 * 1024 * 1024).unwrap();
+    assert_eq!(get(&job, &local).await.unwrap().format, "raw");
+    let mut floppy = vec![0; 64 * 1024];
+    floppy[510..512].copy_from_slice(&[0x55, 0xaa]);
+    std::fs::write(&path, &floppy).unwrap();
+    assert_eq!(get(&job, &local).await.unwrap().format, "raw");
+}
+
+#[tokio::test]
 async fn a_hostile_image_can_not_name_other_files() {
     let job = Job::new();
     let secret = job.path("secret");
