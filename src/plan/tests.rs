@@ -642,6 +642,9 @@ fn jobs_are_chosen_by_name_and_by_expression() {
     assert_snapshot!(choose(&["trixie-2"], Some("${{ matrix.n == 2 && platform.name == 'qemu' }}")), @"trixie-2");
     assert_snapshot!(choose(&["trixie2"], None), @"there is no job `trixie2` (did you mean `trixie-2`?)");
     assert_snapshot!(choose(&[], Some("matrix.n == 3")), @"`--only matrix.n == 3` chooses none of the 4 jobs (`ovenbird plan` lists the jobs)");
+    assert_snapshot!(choose(&[], Some("matrix.SUITE == 'trixie'")), @"trixie-1 trixie-2");
+    assert_snapshot!(choose(&[], Some("matrix.siute == 'trixie'")), @"`--only matrix.siute == 'trixie'`: `matrix` has no key `siute` (did you mean `suite`?)");
+    assert_snapshot!(choose(&[], Some("platform.firmware == 'uefi'")), @"`--only platform.firmware == 'uefi'`: `platform` has no key `firmware` (the keys of `platform` are `name`, `builder`)");
     assert_snapshot!(choose(&[], Some("matrix.n ==")), @"`--only matrix.n ==`: unexpected end of expression after `==` (write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform` and `job`)");
     assert_snapshot!(choose(&[], Some("vars.x")), @"`--only vars.x`: unrecognized named-value `vars` (write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform` and `job`)");
 }
