@@ -172,3 +172,22 @@ async fn a_cancelled_conversion_ends_at_once_and_leaves_nothing() {
     assert!(is_cancelled(&error), "{error:#}");
     assert_eq!(std::fs::read_dir(&job.ctx.out).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn a_conversion_that_fails_leaves_none_of_its_files() {
+    let cases: [fn(&Job) -> camino::Utf8PathBuf; 2] = [
+        // Where the last output is written, then where it gets its name.
+        |job| job.ctx.work.join("web.vdi.part"),
+        |job| job.ctx.out.join("web.vdi"),
+    ];
+    for in_the_way in cases {
+        let job = Job::new();
+        let disk = disk(&job.ctx.work.join("disk.raw"), 64 * MIB);
+        let folder = in_the_way(&job);
+        std::fs::create_dir(&folder).unwrap();
+        let outputs = [output(DiskFormat::Raw), output(DiskFormat::Qcow2), output(DiskFormat::Vdi)];
+        convert(&job.ctx, &disk, &outputs, "web").await.unwrap_err();
+        let left = job.ctx.out.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path());
+        assert_eq!(left.filter(|path| *path != folder).collect::<Vec<_>>(), Vec::<camino::Utf8PathBuf>::new());
+    }
+}

@@ -435,6 +435,30 @@ async fn a_silent_server_and_a_closed_port_fail_within_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_host_that_was_never_reached_is_given_up_sooner_than_one_that_was() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let limits = Limits { stall: Duration::from_secs(60), unreached: Duration::from_millis(300), ..limits() };
+    let job = Job::new();
+    std::fs::write(job.path("disk.img"), disk()).unwrap();
+    let sums = Some(Checksum::File(format!("http://{closed}/SHA256SUMS")));
+    let listed = Image { image: job.path("disk.img").to_string(), checksum: sums };
+    for image in [image(format!("http://{closed}/disk.img"), &disk()), listed] {
+        let begin = Instant::now();
+        let failure = failure_of(&fetch_with(&job.ctx, &image, &limits).await.unwrap_err()).message;
+        assert!(failure.contains("the connection failed"), "{failure}");
+        assert!(begin.elapsed() < Duration::from_secs(10), "{failure}");
+    }
+    // The first answer is an error: the server is there, so it is waited for beyond the shorter limit.
+    let server = Server::start(|number, _| match number {
+        0..=7 => answer("HTTP/1.1 503 Later\nContent-Length: 0", b""),
+        _ => ok(&disk(), ""),
+    })
+    .await;
+    let image = image(server.url("/disk.img"), &disk());
+    assert_is(&fetch_with(&job.ctx, &image, &limits).await.unwrap(), &disk());
+}
+
+#[tokio::test]
 async fn cancelling_ends_a_download_at_once() {
     let server = Server::start(|_, _| {
         let mut whole = ok(&disk(), "");
@@ -595,6 +619,28 @@ async fn images_of_every_format_are_told_with_their_size() {
         let fetched = get(&job, &Image { image: path.to_string(), checksum: None }).await.unwrap();
         assert_eq!((fetched.format.as_str(), fetched.virtual_size), (format, 64 * 1024 * 1024));
     }
+}
+
+#[tokio::test]
+async fn a_file_that_can_not_be_a_disk_is_refused_with_the_formats_that_are_known() {
+    let job = Job::new();
+    let path = job.path("base.img");
+    let local = Image { image: path.to_string(), checksum: None };
+    let text = "<html>Sign in to download this image</html>\n";
+    let odd = vec![0; 2 * 1024 * 1024 + 100];
+    for content in [text.as_bytes(), &vec![0; 64 * 1024], &odd, &vec![b'a'; 2 * 1024 * 1024]] {
+        std::fs::write(&path, content).unwrap();
+        let failure = failure_of(&get(&job, &local).await.unwrap_err());
+        assert_eq!(failure.message, format!("`{path}` is no disk image"));
+        assert!(failure.hint.unwrap().contains("qcow2, vmdk, vdi, vhd, vhdx and raw"));
+    }
+    // An empty disk, and a small one with a boot sector.
+    std::fs::File::create(&path).unwrap().set_len(64 * 1024 * 1024).unwrap();
+    assert_eq!(get(&job, &local).await.unwrap().format, "raw");
+    let mut floppy = vec![0; 64 * 1024];
+    floppy[510..512].copy_from_slice(&[0x55, 0xaa]);
+    std::fs::write(&path, &floppy).unwrap();
+    assert_eq!(get(&job, &local).await.unwrap().format, "raw");
 }
 
 #[tokio::test]

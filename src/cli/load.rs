@@ -14,11 +14,14 @@ use crate::plan::job::Job;
 use crate::plan::{self, FileKind, Given, NeededFile, Plan};
 use crate::secret::Secrets;
 
+/// What a definition is called unless it is named.
+pub(super) const DEFINITION: &str = "ovenbird.yml";
+
 /// The definition and the values of its variables.
 #[derive(Debug, clap::Args)]
 pub(super) struct Planning {
     /// The definition
-    #[arg(short, long, value_name = "FILE", default_value = "ovenbird.yml")]
+    #[arg(short, long, value_name = "FILE", default_value = DEFINITION)]
     pub file: Utf8PathBuf,
     /// Give a variable a value; the last one wins
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
@@ -129,10 +132,20 @@ fn tell(diagnostics: &str) -> anyhow::Result<Option<Loaded>> {
 }
 
 fn read(file: &Utf8Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(file).map_err(|error| {
+    let bytes = std::fs::read(file).map_err(|error| {
         let wrong = Wrong::new(format!("failed to read the definition `{file}`: {error}"));
         let hint = "run it in the folder of the definition, or name the file with --file";
-        if error.kind() == std::io::ErrorKind::NotFound { wrong.hint(hint).into() } else { wrong.into() }
+        if error.kind() == std::io::ErrorKind::NotFound { wrong.hint(hint) } else { wrong }
+    })?;
+    Ok(utf8(file, bytes)?)
+}
+
+/// A definition's text. What is no text can't be shown, so its line is told.
+fn utf8(file: &Utf8Path, bytes: Vec<u8>) -> Result<String, Wrong> {
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        Wrong::new(format!("the definition is not UTF-8: {file}:{line}")).hint("save the file with the encoding UTF-8")
     })
 }
 
@@ -164,4 +177,17 @@ fn missing_files(plan: &Plan) -> Vec<Diagnostic> {
     };
     let missing = plan.files.iter().filter(|file| !is_there(file));
     missing.map(|file| plan::missing_file(file, &siblings(file))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_definition_that_is_not_utf_8_is_reported_with_its_line() {
+        let text = |bytes: &[u8]| utf8(Utf8Path::new("web.yml"), bytes.to_vec()).map_err(|wrong| wrong.message);
+        assert_eq!(text("name: müsli\n".as_bytes()), Ok("name: müsli\n".to_owned()));
+        let latin = text(b"name: web\n\n# f\xfcr\nsteps: []\n");
+        assert_eq!(latin, Err("the definition is not UTF-8: web.yml:3".to_owned()));
+    }
 }

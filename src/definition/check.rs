@@ -11,7 +11,9 @@ use crate::source::{Place, Source};
 /// What `platform` holds.
 const PLATFORM_KEYS: [&str; 4] = ["name", "builder", "arch", "firmware"];
 const STATUS_FUNCTIONS: [&str; 4] = ["success", "failure", "always", "cancelled"];
-const LATER_CONTEXTS: [&str; 7] = ["steps", "job", "runner", "git", "ci", "image", "strategy"];
+/// What `steps.ID` holds.
+const STEP_KEYS: [&str; 2] = ["outcome", "conclusion"];
+const LATER_CONTEXTS: [&str; 6] = ["job", "runner", "git", "ci", "image", "strategy"];
 
 /// Whether a function, by its lowercase name, asks how the steps before ended.
 pub(crate) fn is_status_function(name: &str) -> bool {
@@ -24,9 +26,9 @@ fn contexts(site: Site) -> &'static [&'static str] {
         Site::Strategy => &["vars"],
         Site::Platform => &["vars", "matrix"],
         Site::JobEnv => &["vars", "matrix", "platform"],
-        Site::StepEnv | Site::Script | Site::Local | Site::Condition | Site::Plain => {
-            &["vars", "matrix", "platform", "env"]
-        }
+        Site::StepEnv | Site::Script | Site::Local | Site::Plain => &["vars", "matrix", "platform", "env"],
+        // All else is decided before the first step runs.
+        Site::Condition => &["vars", "matrix", "platform", "env", "steps"],
     }
 }
 
@@ -67,6 +69,8 @@ pub(super) fn check(decoder: &mut Decoder, source: &Source, definition: &Definit
             variables: readable("variables"),
             env: readable("env"),
             matrix: readable("strategy") && !is_matrix_elsewhere(source),
+            steps: source.value().get("steps").and_then(serde_yaml::Value::as_sequence).map(Vec::len)
+                == Some(definition.steps.len()),
         };
         decoder.diagnostics.extend(checker.check());
     }
@@ -86,6 +90,8 @@ struct Checker<'a> {
     env: bool,
     /// Whether the keys of the matrix are known.
     matrix: bool,
+    /// Whether the ids of all steps are known.
+    steps: bool,
 }
 
 impl Checker<'_> {
@@ -128,16 +134,21 @@ impl Checker<'_> {
             "vars" => self.variable(reference),
             "matrix" => self.matrix(reference),
             "env" => self.env(reference),
+            "steps" => self.earlier_step(reference),
             _ => self.named(reference, "platform", &PLATFORM_KEYS),
         }
     }
 
     fn wrong_context(&self, context: &str, span: &Range<usize>) -> Diagnostic {
         let allowed = contexts(self.one.site);
-        if ["vars", "matrix", "platform", "env"].contains(&context) {
+        if ["vars", "matrix", "platform", "env", "steps"].contains(&context) {
             let list: Vec<String> = allowed.iter().map(|name| format!("`{name}`")).collect();
             let message = format!("the context `{context}` is not known here");
-            return self.error("unknown-context", message, span).help(format!("what is known: {}", list.join(", ")));
+            let diagnostic = self.error("unknown-context", message, span);
+            return match context {
+                "steps" => diagnostic.help("how the steps before ended can be asked in `if:` only"),
+                _ => diagnostic.help(format!("what is known: {}", list.join(", "))),
+            };
         }
         if LATER_CONTEXTS.contains(&context) {
             let message = format!("this version of Ovenbird does not have the context `{context}` yet");
@@ -240,6 +251,27 @@ impl Checker<'_> {
         let message = format!("`env.{}` holds a sensitive value", var.name);
         let help = format!("a script reads it as `${}` when it runs; elsewhere it would be shown", var.name);
         Some(self.error("sensitive", message, &reference.span).help(help))
+    }
+
+    /// How a step ended, by its id. Only the steps before have ended.
+    fn earlier_step(&self, reference: &Reference) -> Option<Diagnostic> {
+        let [Segment::Key(id), Segment::Key(key), rest @ ..] = reference.path.as_slice() else {
+            let message = "`steps` can be asked for one result of one step only".to_owned();
+            let help = "write `steps.ID.outcome` or `steps.ID.conclusion`";
+            return Some(self.error("expression", message, &reference.span).help(help));
+        };
+        let key = if rest.is_empty() { key.clone() } else { format!("{key}.…") };
+        if !STEP_KEYS.iter().any(|known| same(known, &key)) {
+            return self.unknown(reference, &key, "a step has no result", "known results", &STEP_KEYS);
+        }
+        let index = self.one.step.filter(|_| self.steps)?;
+        let (before, others) = self.definition.steps.split_at_checked(index)?;
+        if others.iter().filter_map(|step| step.id.as_deref()).any(|other| same(other, id)) {
+            let message = format!("the step `{id}` does not come before this one");
+            return Some(self.error("unknown-name", message, &reference.span));
+        }
+        let names: Vec<&str> = before.iter().filter_map(|step| step.id.as_deref()).collect();
+        self.unknown(reference, id, "no step has the id", "ids of the steps before", &names)
     }
 
     fn named(&self, reference: &Reference, context: &str, names: &[&str]) -> Option<Diagnostic> {

@@ -818,11 +818,13 @@ fn an_expression_names_what_exists() {
       |
       = help: without a matrix, the platform's name is `platform.name`
 
-    error[not-yet]: this version of Ovenbird does not have the context `steps` yet
+    error[unknown-context]: the context `steps` is not known here
      --> ovenbird.yml:2:42
       |
     2 |   - run: echo ${{ matrix.platform }} ${{ steps.a.outcome }} ${{ secrets.TOKEN }} ${{ github.sha }}
       |                                          ^^^^^^^^^^^^^^^
+      |
+      = help: how the steps before ended can be asked in `if:` only
 
     error[unknown-context]: there is no context `secrets`
      --> ovenbird.yml:2:65
@@ -839,6 +841,51 @@ fn an_expression_names_what_exists() {
       |                                                                                      ^^^^^^^^^^
       |
       = help: a definition does not know its workflow: declare a variable with `env:`, and use `vars.NAME`
+    ");
+}
+
+#[test]
+fn a_condition_may_ask_how_an_earlier_step_ended() {
+    assert_snapshot!(check_with(r#"
+        steps:
+          - { run: a, id: migrate, continue-on-error: true }
+          - { run: b, if: steps.migrate.outcome == 'failure' && steps.MIGRATE.conclusion == 'success' }
+          - { run: c, if: steps.migrat.outcome == 'failure' }
+          - { run: d, if: steps.later.outcome == 'failure' }
+          - { run: e, if: steps.migrate.result == 'failure' }
+          - { run: f, if: toJSON(steps) != '' }
+          - { run: g, id: later }
+    "#), @r"
+    error[unknown-name]: no step has the id `migrat`
+     --> ovenbird.yml:4:19
+      |
+    4 |   - { run: c, if: steps.migrat.outcome == 'failure' }
+      |                   ^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: did you mean `migrate`?
+      = help: ids of the steps before: `migrate`
+
+    error[unknown-name]: the step `later` does not come before this one
+     --> ovenbird.yml:5:19
+      |
+    5 |   - { run: d, if: steps.later.outcome == 'failure' }
+      |                   ^^^^^^^^^^^^^^^^^^^
+
+    error[unknown-name]: a step has no result `result`
+     --> ovenbird.yml:6:19
+      |
+    6 |   - { run: e, if: steps.migrate.result == 'failure' }
+      |                   ^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: known results: `outcome`, `conclusion`
+
+    error[expression]: `steps` can be asked for one result of one step only
+     --> ovenbird.yml:7:26
+      |
+    7 |   - { run: f, if: toJSON(steps) != '' }
+      |                          ^^^^^
+      |
+      = help: write `steps.ID.outcome` or `steps.ID.conclusion`
     ");
 }
 

@@ -1,6 +1,7 @@
 //! Writing a finished disk in every format that was asked for, with digests.
 //!
-//! A file is written under another name in the job's work folder, brought to the disk, and only then given its name.
+//! A file is written under another name in the job's work folder and brought to the disk. Only when all are there they
+//! get their names: whoever finds one in the job's folder finds the others and their digests.
 //! All formats hold the same bytes; where a format can't hold the disk's exact size it is longer by zeros:
 //! `vhd` counts whole MiB, as Azure asks.
 
@@ -9,7 +10,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use anyhow::Context;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
@@ -31,12 +32,15 @@ const VMDK_HARDWARE: u32 = 10;
 
 const MIB: u64 = 1024 * 1024;
 
+/// The digests, for `sha256sum -c`.
+const SUMS: &str = "SHA256SUMS";
+
 /// Writes each of `outputs` and `SHA256SUMS` into the job's folder. `stem` is the files' name without its ending.
 ///
 /// `disk` must not be written to afterwards: a plain raw output may share its data.
 ///
 /// # Errors
-/// `qemu-img` is missing or fails, the disk is full, or the job is cancelled. Complete files stay.
+/// `qemu-img` is missing or fails, the disk is full, or the job is cancelled. None of the files is there then.
 pub async fn convert(ctx: &JobCtx, disk: &Disk, outputs: &[Output], stem: &str) -> anyhow::Result<Vec<Artifact>> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
@@ -51,20 +55,45 @@ pub async fn convert(ctx: &JobCtx, disk: &Disk, outputs: &[Output], stem: &str) 
     let mut artifacts = Vec::new();
     // The first error abandons the rest: dropping the set ends their programs.
     while let Some(ended) = tasks.join_next().await {
-        let (index, artifact) = ended.context("a conversion failed")??;
-        ctx.events.emit(Body::Artifact(artifact.clone())).await;
-        artifacts.push((index, artifact));
+        artifacts.push(ended.context("a conversion failed")??);
     }
     artifacts.sort_by_key(|(index, _)| *index);
     let artifacts: Vec<_> = artifacts.into_iter().map(|(_, artifact)| artifact).collect();
-    write_sums(ctx, &artifacts)?;
+    // From here on nothing is awaited that a cancellation could end between two files.
+    publish(ctx, &artifacts)?;
+    for artifact in &artifacts {
+        ctx.events.emit(Body::Artifact(artifact.clone())).await;
+    }
     Ok(artifacts)
+}
+
+/// Gives the written files their names, and adds their digests: all or none.
+fn publish(ctx: &JobCtx, artifacts: &[Artifact]) -> anyhow::Result<()> {
+    let published = (|| {
+        for artifact in artifacts {
+            let target = ctx.out.join(&artifact.file);
+            std::fs::rename(part(ctx, &artifact.file), &target).map_err(|error| file::write_error(&target, error))?;
+        }
+        file::sync_folder(&ctx.out).map_err(|error| file::write_error(&ctx.out, error))?;
+        write_sums(ctx, artifacts)
+    })();
+    if published.is_err() {
+        for name in artifacts.iter().map(|artifact| artifact.file.as_str()).chain([SUMS]) {
+            // Those behind the failure are not there.
+            let _ = std::fs::remove_file(ctx.out.join(name));
+        }
+    }
+    published
+}
+
+/// Where a file is until all are written.
+fn part(ctx: &JobCtx, name: &str) -> Utf8PathBuf {
+    ctx.work.join(format!("{name}.part"))
 }
 
 /// Writes one output.
 async fn one(ctx: &JobCtx, disk: &Disk, output: Output, name: &str) -> anyhow::Result<Artifact> {
-    let part = ctx.work.join(format!("{name}.part"));
-    let target = ctx.out.join(name);
+    let part = part(ctx, name);
     let result = write(ctx, disk, output, name, &part).await;
     let written = match result {
         Ok(written) => written,
@@ -75,9 +104,6 @@ async fn one(ctx: &JobCtx, disk: &Disk, output: Output, name: &str) -> anyhow::R
         }
     };
     let size = std::fs::metadata(&part).with_context(|| format!("failed to read `{part}`"))?.len();
-    std::fs::rename(&part, &target)
-        .and_then(|()| file::sync_folder(&ctx.out))
-        .map_err(|error| file::write_error(&target, error))?;
     Ok(Artifact {
         file: name.to_owned(),
         format: output.format.as_str().to_owned(),
@@ -275,10 +301,10 @@ async fn errors(ctx: &JobCtx, stderr: Option<impl AsyncRead + Unpin>, excerpt: &
     }
 }
 
-/// `SHA256SUMS`, for `sha256sum -c`.
+/// Writes [`SUMS`].
 fn write_sums(ctx: &JobCtx, artifacts: &[Artifact]) -> anyhow::Result<()> {
     let lines = artifacts.iter().map(|artifact| format!("{}  {}\n", artifact.sha256, artifact.file));
-    let path = ctx.out.join("SHA256SUMS");
+    let path = ctx.out.join(SUMS);
     super::manifest::replace(&path, lines.collect::<String>().as_bytes())
 }
 

@@ -4,7 +4,7 @@
 //! request (Range, If-Range) ─▶ 200: from the start ─┐
 //!          ▲                   206: go on           ├─▶ body ─▶ complete ─▶ done
 //!          │                   416: from the start ─┘     │
-//!          └── back off ◀── 408 425 429 5xx, lost connection, cut body
+//!          └── back off ◀── 408 425 429 5xx, lost connection, cut body, no connection
 //! ```
 //!
 //! A file is complete when the server ended the body and its length is what was announced; whether it is the *right*
@@ -29,6 +29,8 @@ use crate::event::Failure;
 pub struct Limits {
     /// How long it may go without one new byte before it fails, retries included.
     pub stall: Duration,
+    /// How long to try while no connection was ever made: a wrong host or port is not a server that is away.
+    pub unreached: Duration,
     /// The pause before the first retry; it doubles up to 16 times this.
     pub pause: Duration,
     /// How long one response may stay silent before the connection is given up.
@@ -42,7 +44,9 @@ impl Default for Limits {
         // A mirror that restarts or a network that reconnects is back within minutes; a person waits no longer.
         let (stall, pause, silence) = (Duration::from_mins(3), Duration::from_secs(1), Duration::from_secs(30));
         // Beyond any base image, and below what a small file can be made to unpack to.
-        Self { stall, pause, silence, unpacked: 64 * 1024 * 1024 * 1024 }
+        // A name server or a firewall that comes back, not a machine that starts.
+        let unreached = Duration::from_secs(20);
+        Self { stall, unreached, pause, silence, unpacked: 64 * 1024 * 1024 * 1024 }
     }
 }
 
@@ -72,7 +76,48 @@ pub(super) enum Pieces {
 enum Trouble {
     /// Another attempt may help, not before this long.
     Passing(anyhow::Error, Option<Duration>),
+    /// There was no connection: another attempt may help, but not often.
+    Unreached(anyhow::Error),
     Lasting(anyhow::Error),
+}
+
+/// How long a download goes on trying.
+struct Patience<'a> {
+    limits: &'a Limits,
+    /// Whether any attempt got a connection.
+    reached: bool,
+    since: Instant,
+    pause: Duration,
+}
+
+impl<'a> Patience<'a> {
+    fn new(limits: &'a Limits) -> Self {
+        Self { limits, reached: false, since: Instant::now(), pause: limits.pause }
+    }
+
+    /// There is something new: as patient as at the start.
+    fn renew(&mut self) {
+        (self.since, self.pause) = (Instant::now(), self.limits.pause);
+    }
+
+    /// What went wrong and how long to wait before the next attempt; the error alone when there is to be none.
+    fn after(&mut self, trouble: Trouble) -> Result<(anyhow::Error, Duration), anyhow::Error> {
+        let (error, wish) = match trouble {
+            Trouble::Lasting(error) => return Err(error),
+            Trouble::Passing(error, wish) => {
+                self.reached = true;
+                (error, wish)
+            }
+            Trouble::Unreached(error) => (error, None),
+        };
+        let Limits { stall, unreached, pause, .. } = *self.limits;
+        let wait = wish.unwrap_or(self.pause);
+        if self.since.elapsed() + wait > if self.reached { stall } else { unreached.min(stall) } {
+            return Err(error);
+        }
+        self.pause = (self.pause * 2).min(pause * 16);
+        Ok((error, wait))
+    }
 }
 
 /// A client with the system's CA certificates (or `SSL_CERT_FILE`) and the environment's proxies.
@@ -113,31 +158,21 @@ impl Download<'_> {
     /// Downloads, however many attempts it takes.
     pub(super) async fn run(&self) -> anyhow::Result<Pieces> {
         let mut resumed = length(self.part) > 0;
-        let mut last_progress = Instant::now();
-        let mut pause = self.limits.pause;
+        let mut patience = Patience::new(self.limits);
         loop {
             let before = length(self.part);
             let attempt = tokio::select! {
                 attempt = self.attempt() => attempt,
                 () = self.ctx.cancel.cancelled() => bail!(Cancelled),
             };
-            let (error, wish) = match attempt {
-                Ok(()) => return Ok(if resumed { Pieces::Several } else { Pieces::One }),
-                Err(Trouble::Lasting(error)) => return Err(self.explain(error)),
-                Err(Trouble::Passing(error, wish)) => (error, wish),
-            };
+            let Err(trouble) = attempt else { return Ok(if resumed { Pieces::Several } else { Pieces::One }) };
             let after = length(self.part);
             resumed = after > 0;
             if after > before {
-                last_progress = Instant::now();
-                pause = self.limits.pause;
+                patience.renew();
             }
-            let wait = wish.unwrap_or(pause);
-            if last_progress.elapsed() + wait > self.limits.stall {
-                return Err(self.explain(error));
-            }
+            let (error, wait) = patience.after(trouble).map_err(|error| self.explain(error))?;
             self.ctx.events.note(format!("{error:#}; trying again in {:.1} s", wait.as_secs_f64())).await;
-            pause = (pause * 2).min(self.limits.pause * 16);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.ctx.cancel.cancelled() => bail!(Cancelled),
@@ -249,24 +284,18 @@ impl Download<'_> {
 
 /// Downloads a short text.
 pub(super) async fn text(ctx: &JobCtx, client: &Client, url: &Url, limits: &Limits) -> anyhow::Result<String> {
-    let begin = Instant::now();
-    let mut pause = limits.pause;
+    let mut patience = Patience::new(limits);
     loop {
         let attempt = tokio::select! {
             attempt = text_attempt(client, url) => attempt,
             () = ctx.cancel.cancelled() => bail!(Cancelled),
         };
         let explain = |error: anyhow::Error| error.context(format!("failed to download `{}`", shown(url)));
-        let (error, wish) = match attempt {
+        let trouble = match attempt {
             Ok(bytes) => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(Trouble::Lasting(error)) => return Err(explain(error)),
-            Err(Trouble::Passing(error, wish)) => (error, wish),
+            Err(trouble) => trouble,
         };
-        let wait = wish.unwrap_or(pause);
-        if begin.elapsed() + wait > limits.stall {
-            return Err(explain(error));
-        }
-        pause = (pause * 2).min(limits.pause * 16);
+        let (_, wait) = patience.after(trouble).map_err(explain)?;
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = ctx.cancel.cancelled() => bail!(Cancelled),
@@ -371,5 +400,6 @@ fn connection(error: &reqwest::Error) -> Trouble {
         return Trouble::Lasting(anyhow!("the request can't be made: {text}"));
     }
     let what = if error.is_timeout() { "the server does not answer" } else { "the connection failed" };
-    Trouble::Passing(if text.is_empty() { anyhow!(what) } else { anyhow!("{what}: {text}") }, None)
+    let told = if text.is_empty() { anyhow!(what) } else { anyhow!("{what}: {text}") };
+    if error.is_connect() { Trouble::Unreached(told) } else { Trouble::Passing(told, None) }
 }

@@ -73,6 +73,15 @@ fn web(place: &str) -> anyhow::Result<Option<Url>> {
     Url::parse(place).map(Some).with_context(|| format!("`{place}` is not a URL"))
 }
 
+/// An image as a record may name it: a file's name, or a URL without user and query, which may hold a token.
+#[must_use]
+pub fn described(image: &Image) -> String {
+    match web(&image.image) {
+        Ok(Some(url)) => download::shown(&url),
+        _ => Utf8Path::new(&image.image).file_name().unwrap_or(&image.image).to_owned(),
+    }
+}
+
 /// A file of this machine: used in place unless it is packed.
 async fn local(ctx: &JobCtx, path: &Utf8Path, image: &Image, limits: &Limits) -> anyhow::Result<(Utf8PathBuf, String)> {
     let metadata = std::fs::metadata(path).with_context(|| format!("failed to open the base image `{path}`"))?;
@@ -343,4 +352,20 @@ fn stamp(path: &Utf8Path) -> std::io::Result<(u64, u128)> {
     let metadata = std::fs::metadata(path)?;
     let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok((metadata.len(), modified.as_nanos()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_described_without_its_folder_and_without_secrets() {
+        for (image, description) in [
+            ("/home/me/secret-project/base.qcow2", "base.qcow2"),
+            ("base.qcow2", "base.qcow2"),
+            ("https://me:word@images.test/a/base.qcow2?token=1#x", "https://images.test/a/base.qcow2"),
+        ] {
+            assert_eq!(described(&Image { image: image.to_owned(), checksum: None }), description);
+        }
+    }
 }

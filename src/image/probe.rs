@@ -35,6 +35,9 @@ pub(super) async fn probe(ctx: &JobCtx, path: &Utf8Path) -> anyhow::Result<Probe
     }
     let format = format(path, &file, len)?;
     if format == "raw" {
+        if !may_be_a_disk(path, &file, len)? {
+            return Err(no_disk_image(path).into());
+        }
         return Ok(Probed { format, virtual_size: len.next_multiple_of(512) });
     }
     Ok(Probed { format, virtual_size: virtual_size(ctx, path, format).await? })
@@ -59,6 +62,20 @@ fn format(path: &Utf8Path, file: &File, len: u64) -> anyhow::Result<&'static str
         _ if has_vhd_footer(file, len) => Ok("vpc"),
         _ => Ok("raw"),
     }
+}
+
+/// Whether a file in no known format is perhaps a raw disk. A boot sector makes it one; else it must be as large as a
+/// disk, made of sectors, and begin with something other than text.
+fn may_be_a_disk(path: &Utf8Path, file: &File, len: u64) -> anyhow::Result<bool> {
+    /// No file system that a machine starts from fits into less.
+    const SMALLEST: u64 = 1024 * 1024;
+    let mut sector = [0; 512];
+    if len < 512 {
+        return Ok(false);
+    }
+    file.read_exact_at(&mut sector, 0).with_context(|| format!("failed to read `{path}`"))?;
+    let is_text = sector.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
+    Ok(sector.ends_with(&[0x55, 0xaa]) || (len >= SMALLEST && len.is_multiple_of(512) && !is_text))
 }
 
 /// A qcow2 header (docs/interop/qcow2.txt): bytes 8–15 backing file, 72–79 incompatible features.
@@ -132,6 +149,11 @@ async fn virtual_size(ctx: &JobCtx, path: &Utf8Path, format: &str) -> anyhow::Re
         bail!(refused(path, "names another file"));
     }
     info.get("virtual-size").and_then(serde_json::Value::as_u64).context("`qemu-img info` told no size")
+}
+
+fn no_disk_image(path: &Utf8Path) -> Explained {
+    let formats = "known formats: qcow2, vmdk, vdi, vhd, vhdx and raw, also packed with gzip, xz, zstd or bzip2";
+    Explained(Failure { hint: Some(formats.to_owned()), ..Failure::new(format!("`{path}` is no disk image")) })
 }
 
 fn refused(path: &Utf8Path, why: &str) -> Explained {

@@ -1,9 +1,11 @@
 //! Choosing among a plan's jobs: `ovenbird build JOB…` and `--only EXPR`.
 
+use std::collections::BTreeSet;
+
 use super::job::Job;
 use super::model::Plan;
 use crate::diagnostic::nearest;
-use crate::expression::{self, Environment, Object, SyntaxError, Value};
+use crate::expression::{self, Environment, Expr, Object, Segment, SyntaxError, Value};
 
 /// Why no job was chosen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +16,9 @@ pub enum SelectError {
     /// `--only` is no expression, or can't be evaluated.
     #[error("`--only {expression}`: {message}")]
     Expression { expression: String, message: String },
+    /// `--only` names a key that no job has.
+    #[error("`--only {expression}`: `{context}` has no key `{key}`")]
+    UnknownKey { expression: String, context: String, key: String, hint: String },
     /// No job is left.
     #[error("`--only {expression}` chooses none of the {jobs} jobs")]
     Nothing { expression: String, jobs: usize },
@@ -24,7 +29,7 @@ impl SelectError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::UnknownJob { hint, .. } => hint.clone(),
+            Self::UnknownJob { hint, .. } | Self::UnknownKey { hint, .. } => hint.clone(),
             Self::Expression { .. } => {
                 "write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform` and `job`"
                     .to_owned()
@@ -37,7 +42,7 @@ impl SelectError {
 /// The jobs that have one of these names (all, without names) and for which the expression holds, in plan order.
 ///
 /// # Errors
-/// A name that no job has, a wrong expression, or one that no job fits.
+/// A name or a key that no job has, a wrong expression, or one that no job fits.
 pub fn select(plan: &Plan, jobs: &[String], only: Option<&str>) -> Result<Vec<Job>, SelectError> {
     for name in jobs {
         if !plan.jobs.iter().any(|job| job.id.0 == *name) {
@@ -50,6 +55,9 @@ pub fn select(plan: &Plan, jobs: &[String], only: Option<&str>) -> Result<Vec<Jo
     let text = expression.trim();
     let inner = text.strip_prefix("${{").and_then(|text| text.strip_suffix("}}")).unwrap_or(text);
     let expr = expression::parse(inner).map_err(|SyntaxError { message, .. }| error(message))?;
+    if let Some(unknown) = unknown_key(plan, expression, &expr) {
+        return Err(unknown);
+    }
     let mut selected = Vec::new();
     for job in named {
         let scope = JobScope { job, platform: plan.platforms.get(&job.id).map_or("", String::as_str) };
@@ -66,11 +74,45 @@ pub fn select(plan: &Plan, jobs: &[String], only: Option<&str>) -> Result<Vec<Jo
 
 fn unknown(plan: &Plan, name: &str) -> SelectError {
     let ids: Vec<&str> = plan.jobs.iter().map(|job| job.id.0.as_str()).collect();
-    let hint = match nearest(name, ids.iter().copied()) {
+    SelectError::UnknownJob { name: name.to_owned(), hint: did_you_mean(name, "jobs", &ids) }
+}
+
+/// What the nearest name is, else all of them.
+fn did_you_mean(written: &str, kind: &str, names: &[&str]) -> String {
+    match nearest(written, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the jobs are {}", ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")),
-    };
-    SelectError::UnknownJob { name: name.to_owned(), hint }
+        None if names.is_empty() => format!("there are no {kind}"),
+        None => {
+            format!("the {kind} are {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// A key that the expression asks for and no job of the plan has: it would be null, and quietly choose nothing.
+fn unknown_key(plan: &Plan, expression: &str, expr: &Expr) -> Option<SelectError> {
+    expr.references().into_iter().find_map(|reference| {
+        let Some(Segment::Key(key)) = reference.path.first() else { return None };
+        let context = reference.context.to_lowercase();
+        let keys: Vec<&str> = match context.as_str() {
+            "matrix" => plan
+                .jobs
+                .iter()
+                .flat_map(|job| job.matrix.keys())
+                .map(String::as_str)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+            "platform" => vec!["name", "builder"],
+            "job" => vec!["id"],
+            // Evaluating tells that there is no such context.
+            _ => return None,
+        };
+        if keys.iter().any(|known| known.to_lowercase() == key.to_lowercase()) {
+            return None;
+        }
+        let hint = did_you_mean(key, &format!("keys of `{context}`"), &keys);
+        Some(SelectError::UnknownKey { expression: expression.to_owned(), context, key: key.clone(), hint })
+    })
 }
 
 /// What `--only` sees of a job.

@@ -609,6 +609,17 @@ fn a_job_survives_its_wire_form() {
 }
 
 #[test]
+fn a_question_after_an_earlier_step_is_left_for_the_job_to_answer() {
+    let steps = "steps: [{ run: a, id: one }, { run: b, if: steps.one.outcome == 'failure' && 1 == 1 }]";
+    let plan = plan(&format!("{HEAD}{steps}\n")).unwrap();
+    let json = serde_json::to_string(&plan.jobs[0]).unwrap();
+    let job = serde_json::from_str::<Job>(&json).unwrap();
+    assert_eq!(job, plan.jobs[0]);
+    let Condition::When(condition) = &job.steps[1].condition else { panic!("{:?}", job.steps[1].condition) };
+    assert_snapshot!(condition, @"success() && steps.one.outcome == 'failure' && true");
+}
+
+#[test]
 fn jobs_are_chosen_by_name_and_by_expression() {
     let plan = plan(
         r"
@@ -631,6 +642,9 @@ fn jobs_are_chosen_by_name_and_by_expression() {
     assert_snapshot!(choose(&["trixie-2"], Some("${{ matrix.n == 2 && platform.name == 'qemu' }}")), @"trixie-2");
     assert_snapshot!(choose(&["trixie2"], None), @"there is no job `trixie2` (did you mean `trixie-2`?)");
     assert_snapshot!(choose(&[], Some("matrix.n == 3")), @"`--only matrix.n == 3` chooses none of the 4 jobs (`ovenbird plan` lists the jobs)");
+    assert_snapshot!(choose(&[], Some("matrix.SUITE == 'trixie'")), @"trixie-1 trixie-2");
+    assert_snapshot!(choose(&[], Some("matrix.siute == 'trixie'")), @"`--only matrix.siute == 'trixie'`: `matrix` has no key `siute` (did you mean `suite`?)");
+    assert_snapshot!(choose(&[], Some("platform.firmware == 'uefi'")), @"`--only platform.firmware == 'uefi'`: `platform` has no key `firmware` (the keys of `platform` are `name`, `builder`)");
     assert_snapshot!(choose(&[], Some("matrix.n ==")), @"`--only matrix.n ==`: unexpected end of expression after `==` (write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform` and `job`)");
     assert_snapshot!(choose(&[], Some("vars.x")), @"`--only vars.x`: unrecognized named-value `vars` (write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform` and `job`)");
 }

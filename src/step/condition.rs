@@ -47,13 +47,7 @@ impl Environment for Situation {
         }
         let step = |(id, outcome, conclusion): &(String, Outcome, Outcome)| {
             let word = |outcome| Value::String(word(outcome).to_owned());
-            let fields: Object = [
-                ("outputs", Value::Object(Object::new())),
-                ("outcome", word(*outcome)),
-                ("conclusion", word(*conclusion)),
-            ]
-            .into_iter()
-            .collect();
+            let fields: Object = [("outcome", word(*outcome)), ("conclusion", word(*conclusion))].into_iter().collect();
             (id.clone(), Value::Object(fields))
         };
         Some(Value::Object(self.steps.iter().map(step).collect()))

@@ -12,7 +12,7 @@ use super::apt::{self, Setting};
 use super::files::{self, Access};
 use super::layout::{Layout, MIB, ROOT_NUMBER};
 use super::mirror::{self, Host, KEYRING, Mirror};
-use super::progress::{Follower, without_password};
+use super::progress::{self, Follower};
 use super::{esp, packages, sources};
 use crate::context::{Explained, JobCtx};
 use crate::event::{Failure, Unit};
@@ -327,11 +327,8 @@ fn authorities(settings: &[Setting]) -> Option<Vec<u8>> {
 }
 
 async fn tell_mirror(ctx: &JobCtx, debian: &Debian, mirror: &Mirror) {
-    let address = without_password(&mirror.main);
-    ctx.events.note(format!("packages come from `{address}` ({})", mirror.origin)).await;
-    if mirror.security.is_none() && sources::suites(&debian.suite).1.is_some() {
-        ctx.events.note("this mirror names no archive of security updates: the build does without them").await;
-    }
+    let has_security = sources::suites(&debian.suite).1.is_some();
+    ctx.events.note(progress::mirror_note(mirror, has_security)).await;
     if mirror::from_guest(&mirror.main).is_none() {
         ctx.events.note("the guest can't reach this mirror: steps see the finished image's sources").await;
     }

@@ -259,6 +259,12 @@ mod tests {
         Suites: bookworm bookworm-updates
         Components: main
         Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+        Types: deb
+        URIs: http://deb.debian.org/debian-security
+        Suites: bookworm-security
+        Components: main
+        Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
         == /etc/apt/apt.conf.d/99ovenbird-build
         Acquire::http::Proxy "http://10.0.2.2:3142";
         "#);

@@ -57,10 +57,12 @@ impl Mirror {
     }
 
     /// A mirror as people write it: one address, or two separated by a blank, of which the second holds security updates.
+    /// Without the second these come from Debian's own archive: a build never goes without them.
     fn given(text: &str, origin: Origin) -> Option<Self> {
         let mut addresses = text.split_whitespace().map(|address| address.trim_end_matches('/').to_owned());
         let main = addresses.next()?;
-        Some(Self { main, security: addresses.next(), signed_by: KEYRING.to_owned(), origin })
+        let security = Some(addresses.next().unwrap_or_else(|| SECURITY.to_owned()));
+        Some(Self { main, security, signed_by: KEYRING.to_owned(), origin })
     }
 }
 
@@ -217,7 +219,14 @@ mod tests {
     fn a_second_address_is_that_of_security_updates() {
         let mirror = choose(Some("http://a.test/debian http://a.test/security/"), None, &Host::default());
         assert_eq!(mirror.security.as_deref(), Some("http://a.test/security"));
-        assert_eq!(choose(Some("http://a.test/debian"), None, &Host::default()).security, None);
+    }
+
+    #[test]
+    fn a_mirror_of_one_address_has_security_updates_from_debians_own_archive() {
+        for (definition, environment) in [(Some("http://a.test/debian"), None), (None, Some("http://a.test/debian"))] {
+            let mirror = choose(definition, environment, &Host::default());
+            assert_eq!((mirror.main.as_str(), mirror.security.as_deref()), ("http://a.test/debian", Some(SECURITY)));
+        }
     }
 
     #[test]

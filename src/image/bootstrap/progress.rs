@@ -1,6 +1,6 @@
 //! What mmdebstrap's lines tell: how far it is, and why it failed. Pure.
 
-use super::mirror::{Mirror, Origin};
+use super::mirror::{Mirror, Origin, VARIABLE};
 use crate::event::Failure;
 
 /// Lines of output that an explanation keeps.
@@ -64,12 +64,31 @@ impl Follower {
         Failure { hint, excerpt: excerpt.clone(), command: Some("mmdebstrap".to_owned()), ..Failure::new(message) }
     }
 
+    /// The archive of security updates, when what failed is there and not on the mirror itself.
+    fn failed_security<'a>(&self, mirror: &'a Mirror) -> Option<&'a str> {
+        let security = mirror.security.as_deref()?;
+        // apt leaves passwords out of what it says.
+        let names = |line: &str, address: &str| {
+            let address = without_password(address);
+            line.match_indices(&address).any(|(at, _)| {
+                let rest = &line[at + address.len()..];
+                rest.is_empty() || rest.starts_with(['/', ' ', '\''])
+            })
+        };
+        let named = |address| self.telling.iter().any(|line| names(line, address));
+        (named(security) && !named(&mirror.main)).then_some(security)
+    }
+
     fn diagnosis(&self, suite: &str, mirror: &Mirror) -> (String, Option<String>) {
         let all = || self.telling.iter().chain(&self.last);
         let any = |needles: &[&str]| all().any(|line| needles.iter().any(|needle| line.contains(needle)));
-        let address = without_password(&mirror.main);
+        let security = self.failed_security(mirror);
+        let address = without_password(security.unwrap_or(&mirror.main));
         let named = format!("the mirror comes from {}", mirror.origin);
         let another = match mirror.origin {
+            Origin::Definition | Origin::Environment if security.is_some() => {
+                format!("{named}; name a mirror and, after a blank, its security archive in `{VARIABLE}`")
+            }
             Origin::Definition => format!("{named}: check it"),
             Origin::Environment | Origin::Host | Origin::Default => {
                 format!("{named}; name another one with `source.mirror`")
@@ -103,7 +122,8 @@ impl Follower {
             "Unable to connect",
             "Connection",
         ]) {
-            return (format!("the mirror `{address}` can't be reached"), Some(another));
+            let what = if security.is_some() { "archive of security updates" } else { "mirror" };
+            return (format!("the {what} `{address}` can't be reached"), Some(another));
         }
         if any(&["does not have a Release file", "404  Not Found", "Failed to fetch"]) {
             let hint = format!("check the suite's name, such as `bookworm`; {another}");
@@ -115,6 +135,16 @@ impl Follower {
             return (message, Some(hint.to_owned()));
         }
         (format!("mmdebstrap failed to install suite `{suite}`"), None)
+    }
+}
+
+/// Says where packages come from. `has_security`: whether the suite has security updates at all.
+pub(super) fn mirror_note(mirror: &Mirror, has_security: bool) -> String {
+    let main = format!("packages come from `{}` ({})", without_password(&mirror.main), mirror.origin);
+    match &mirror.security {
+        _ if !has_security => main,
+        Some(security) => format!("{main}, security updates from `{}`", without_password(security)),
+        None => format!("{main}, which names no archive of security updates: the build does without them"),
     }
 }
 
@@ -209,6 +239,46 @@ mod tests {
         ] {
             assert_eq!(message(&[line, "E: mmdebstrap failed to run"]), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn a_security_archive_that_fails_is_named_instead_of_the_mirror() {
+        let failure = |lines: &[&str]| {
+            let mut follower = Follower::default();
+            for line in lines {
+                follower.line(line);
+            }
+            let mirror = mirror::choose(Some("http://deb.debian.org/debian"), None, &Host::default());
+            follower.explain("bookworm", &mirror)
+        };
+        let refused = "Could not connect to deb.debian.org:80 (192.0.2.1)";
+        let security = format!(
+            "E: Failed to fetch http://deb.debian.org/debian-security/dists/bookworm-security/InRelease  {refused}"
+        );
+        let main = format!("E: Failed to fetch http://deb.debian.org/debian/dists/bookworm/InRelease  {refused}");
+        let alone = failure(&[&security]);
+        assert_eq!(
+            alone.message,
+            "the archive of security updates `http://deb.debian.org/debian-security` can't be reached"
+        );
+        assert_eq!(
+            alone.hint.as_deref(),
+            Some(
+                "the mirror comes from `source.mirror` in the definition; \
+                 name a mirror and, after a blank, its security archive in `OVENBIRD_DEBIAN_MIRROR`"
+            )
+        );
+        let both = failure(&[&security, &main]);
+        assert_eq!(both.message, "the mirror `http://deb.debian.org/debian` can't be reached");
+    }
+
+    #[test]
+    fn the_note_on_the_mirror_tells_where_security_updates_come_from() {
+        let given = mirror::choose(Some("http://user:word@mirror.test/debian"), None, &Host::default());
+        insta::assert_snapshot!(mirror_note(&given, true), @"packages come from `http://mirror.test/debian` (`source.mirror` in the definition), security updates from `http://deb.debian.org/debian-security`");
+        insta::assert_snapshot!(mirror_note(&given, false), @"packages come from `http://mirror.test/debian` (`source.mirror` in the definition)");
+        let without = Mirror { security: None, origin: Origin::Host, ..given };
+        insta::assert_snapshot!(mirror_note(&without, true), @"packages come from `http://mirror.test/debian` (this machine's apt sources), which names no archive of security updates: the build does without them");
     }
 
     #[test]

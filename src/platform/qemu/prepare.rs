@@ -58,7 +58,7 @@ pub async fn prepare(ctx: &JobCtx, spec: &job::Qemu) -> anyhow::Result<Prepared>
             let fetched = image::fetch::fetch(ctx, image).await?;
             let base = Base { path: &fetched.path, format: &fetched.format, virtual_size: fetched.virtual_size };
             let disk = disk::overlay(ctx, &base, spec.disk_size).await?;
-            (disk, image.image.clone(), Some(fetched.digest), Vec::new())
+            (disk, image::fetch::described(image), Some(fetched.digest), Vec::new())
         }
     };
     Ok(Prepared { spec: spec.clone(), qemu, choice, firmware, disk, source, source_digest, traces })
