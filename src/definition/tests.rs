@@ -1286,10 +1286,11 @@ proptest! {
 }
 
 #[test]
-fn the_example_of_the_documentation_is_valid() {
-    let documentation = include_str!("../../docs/definition.md");
-    let example = documentation.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
-    assert_eq!(example.map(check).as_deref(), Some("valid"));
+fn the_examples_of_the_documentation_are_valid() {
+    for documentation in [include_str!("../../docs/definition.md"), include_str!("../../README.md")] {
+        let example = documentation.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+        assert_eq!(example.map(check).as_deref(), Some("valid"));
+    }
 }
 
 #[test]
