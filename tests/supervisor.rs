@@ -79,6 +79,7 @@ fn lab(script: &str, ids: &[&str]) -> Lab {
         secrets: Secrets::default(),
         hidden: Vec::new(),
         silence: Duration::from_secs(60),
+        has_room: Box::new(|| true),
     };
     Lab { folder, config }
 }

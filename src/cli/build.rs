@@ -1,6 +1,10 @@
 //! `ovenbird build`: runs the jobs of a plan, each as its own process.
 
 use std::fs::{File, TryLockError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
 
 use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -9,7 +13,7 @@ use chrono::Utc;
 use super::exit::{Exit, Wrong};
 use super::load::{self, Folders, Loaded};
 use crate::context::Explained;
-use crate::event::{Failure, JobId};
+use crate::event::{Event, Failure, JobId};
 use crate::image::manifest::{Images, Manifest};
 use crate::report::{ConsoleMode, Options, Reports};
 use crate::runner::supervisor::{self, Config, Ending};
@@ -49,7 +53,7 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
     let folders = Folders::create(&args.out, args.cache_dir.as_deref())?;
     let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
     let _taken = take(&folders.out, &ids)?;
-    let mut reports = Reports::new(Options {
+    let reports = Reports::new(Options {
         console: if args.quiet { ConsoleMode::Quiet } else { ConsoleMode::Live },
         colour,
         out: args.out.clone(),
@@ -57,6 +61,7 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
         verbose: args.verbose,
     })
     .map_err(|error| Wrong::new(format!("{error:#}")))?;
+    let reporter = Reporter::start(reports);
     let max_parallel = args.max_parallel.or(plan.max_parallel);
     let config = Config {
         program: std::env::current_exe().context("failed to find this program's own file")?,
@@ -69,17 +74,64 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
         secrets,
         hidden,
         silence: SILENCE,
+        has_room: reporter.has_room(),
     };
-    let ending = supervisor::run(config, &mut |event| reports.on_event(event)).await?;
+    let ending = supervisor::run(config, &mut |event| reporter.tell(event)).await;
     // The machine-readable sum of all jobs, before the table that people read. They get theirs in any case.
     let summed = Images::update(&folders.out, &plan.name, built(&folders.out, &ids));
-    reports.finish().context("failed to write a report")?;
+    let reported = reporter.finish().context("failed to write a report");
+    let ending = ending?;
+    reported?;
     summed?;
     Ok(match ending {
         Ending::Success => Exit::Done,
         Ending::Failure => Exit::Failed,
         Ending::Cancelled(signal) => Exit::Cancelled(signal),
     })
+}
+
+/// How many events may wait for whoever reads the reports. Beyond that the jobs wait too, so that they can't fill our
+/// memory.
+const BACKLOG: usize = 16_384;
+
+/// Reports on a thread of their own: a terminal that stands still (`| less`) must not hold up signals and deadlines.
+struct Reporter {
+    events: Sender<Event>,
+    backlog: Arc<AtomicUsize>,
+    thread: JoinHandle<std::io::Result<()>>,
+}
+
+impl Reporter {
+    fn start(mut reports: Reports) -> Self {
+        let (events, received) = std::sync::mpsc::channel::<Event>();
+        let backlog = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::clone(&backlog);
+        let thread = std::thread::spawn(move || {
+            for event in received {
+                reports.on_event(&event);
+                waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+            reports.finish()
+        });
+        Self { events, backlog, thread }
+    }
+
+    fn has_room(&self) -> Box<dyn Fn() -> bool + Send + Sync> {
+        let backlog = Arc::clone(&self.backlog);
+        Box::new(move || backlog.load(Ordering::Relaxed) < BACKLOG)
+    }
+
+    fn tell(&self, event: &Event) {
+        self.backlog.fetch_add(1, Ordering::Relaxed);
+        // The thread listens until this end is dropped.
+        let _ = self.events.send(event.clone());
+    }
+
+    /// Waits until everything is written.
+    fn finish(self) -> std::io::Result<()> {
+        drop(self.events);
+        self.thread.join().unwrap_or_else(|_| Err(std::io::Error::other("a report panicked")))
+    }
 }
 
 /// Makes the jobs' folders and keeps other runs away from them: two that write the same files leave a mixture of both.

@@ -17,6 +17,9 @@ use super::record::{Entry, Resource, read};
 /// How long a killed process may take to be gone: the kernel frees its memory first.
 const DEATH: Duration = Duration::from_secs(10);
 
+/// A child that is just being started holds its parent's files, and so the lock, for a moment: until it runs its program.
+const FORK: Duration = Duration::from_millis(500);
+
 /// How often the process table is searched again for children that were started while their parents were ended.
 const ROUNDS: usize = 20;
 
@@ -195,14 +198,14 @@ fn open(path: &Utf8Path) -> anyhow::Result<Option<File>> {
 /// The entries of a journal whose owner is gone; none while it lives. An owner that was killed a moment ago may still
 /// hold the lock while the kernel takes it down, so that is waited for.
 fn lock_and_read(file: &mut File, path: &Utf8Path) -> anyhow::Result<Option<Vec<Entry>>> {
-    let deadline = Instant::now() + DEATH;
+    let begin = Instant::now();
     loop {
         match file.try_lock() {
             Ok(()) => break,
             Err(TryLockError::WouldBlock) => {
                 let entries = read(file).with_context(|| format!("failed to read the journal `{path}`"))?;
                 let alive = matches!(entries.first(), Some(Entry::Start { owner, .. }) if owner.is_alive());
-                if alive || Instant::now() > deadline {
+                if begin.elapsed() > if alive { FORK } else { DEATH } {
                     return Ok(None);
                 }
                 std::thread::sleep(Duration::from_millis(20));

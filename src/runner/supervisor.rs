@@ -48,6 +48,9 @@ pub struct Config {
     pub hidden: Vec<String>,
     /// A job that is silent for so long hangs ([`super::wire::SILENCE`]).
     pub silence: Duration,
+    /// Whether the reports keep up. While they don't, jobs are not listened to and so wait; signals and deadlines are
+    /// served all the same.
+    pub has_room: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// How a run ended.
@@ -137,7 +140,7 @@ impl Supervisor<'_> {
                 _ = terminate.recv() => self.on_signal(SignalKind::terminate()).await,
                 Some(()) = received(&mut hangup) => self.on_signal(SignalKind::hangup()).await,
                 _ = tick.tick() => self.on_tick().await,
-                Some(message) = messages.recv() => self.on_message(message).await,
+                Some(message) = messages.recv(), if self.listens() => self.on_message(message).await,
             }
         }
         Ok(())
@@ -229,12 +232,17 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Once all is to end, the little that is still said is listened to in any case.
+    fn listens(&self) -> bool {
+        self.cancelled.is_some() || (self.config.has_room)()
+    }
+
     async fn on_tick(&mut self) {
         let now = Instant::now();
         // Time in which we were stopped, or waited for whoever reads our console, is not the jobs' silence: what they
         // said meanwhile is still unread.
         let away = now.duration_since(self.ticked);
-        let away = if away > AWAY { away } else { Duration::ZERO };
+        let away = if away > AWAY || !self.listens() { away } else { Duration::ZERO };
         self.ticked = now;
         for running in self.handles.values_mut() {
             running.heard += away;

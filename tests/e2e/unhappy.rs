@@ -174,6 +174,27 @@ fn a_second_interrupt_stops_at_once() {
     project.assert_nothing_left();
 }
 
+#[test]
+fn a_terminal_that_stands_still_does_not_hold_up_an_interrupt() {
+    let project = Project::tiny("steps:\n  - run: yes | head -c 2000000; sleep 600\noutputs: [raw]\n");
+    // Nobody reads its output before `wait`; what a pipe holds is in the log too.
+    let started = project.start(&mut project.command(&["build"]));
+    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+    let log = project.path("ovenbird-out/qemu/log.txt");
+    while !log.metadata().is_ok_and(|log| log.len() > 65_536) {
+        assert!(std::time::Instant::now() < deadline, "the step did not run");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    started.signal(Signal::INT);
+    let begin = std::time::Instant::now();
+    while project.path("ovenbird-out/.work").exists() || project.path("ovenbird-out/.journal").exists() {
+        assert!(begin.elapsed() < Duration::from_secs(7), "the machine still runs");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    started.wait().expect_status(130);
+    project.assert_nothing_left();
+}
+
 /// Waits until the events of a run hold `text`.
 pub fn wait_for(project: &Project, text: &str) {
     let deadline = std::time::Instant::now() + crate::support::PATIENCE;
