@@ -15,8 +15,12 @@ const SIZE: u64 = 256 * 1024 * 1024;
 /// Runs that count: the best of each side, because whatever else the machine does only ever adds.
 const ROUNDS: usize = 4;
 
-/// A busy machine, and a build without optimization, must not fail the test.
-const LEAST: f64 = 0.4;
+/// Measured 1.1 to 2.0; a busy machine must not fail the test.
+const LEAST_PUT: f64 = 0.7;
+
+/// Measured 0.56 to 0.86 without optimization: slower than sftp, which is a known defect (see the changelog). This bound only
+/// keeps it from growing worse unseen.
+const LEAST_GET: f64 = 0.4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_goes_both_ways_about_as_fast_as_by_sftp() {
@@ -34,10 +38,10 @@ async fn a_file_goes_both_ways_about_as_fast_as_by_sftp() {
         gets.ours(guest.get(&get, &|_, _| {}, &CancellationToken::new()), &there).await;
         gets.theirs(|| sftp(&server, "get", &here, &there), &there);
     }
-    for (what, times) in [("put", puts), ("get", gets)] {
+    for (what, times, least) in [("put", puts, LEAST_PUT), ("get", gets, LEAST_GET)] {
         let ratio = times.theirs.as_secs_f64() / times.ours.as_secs_f64();
         println!("{what}: {:.2} x sftp ({:.2?}, sftp {:.2?})", ratio, times.ours, times.theirs);
-        assert!(ratio >= LEAST, "{what} took {:?}, sftp {:?}", times.ours, times.theirs);
+        assert!(ratio >= least, "{what} took {:?}, sftp {:?}", times.ours, times.theirs);
     }
 }
 
