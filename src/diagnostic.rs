@@ -8,7 +8,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, normalize_untrusted_str};
 use serde::Serialize;
 
-use crate::source::{Place, Source};
+use crate::source::{FileId, Place, Source, Sources};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -115,10 +115,13 @@ impl Diagnostic {
         diagnostic.help(format!("{kind}: {list}"))
     }
 
-    /// Bytes of the mistake's place; the start of the file when it has none.
+    /// The file and the bytes of the mistake's place; the start of the definition when it has none.
     #[must_use]
-    pub fn range(&self, source: &Source) -> Range<usize> {
-        self.labels.first().map_or(0..0, |label| source.range(&label.place))
+    pub fn range<'a>(&self, sources: &'a Sources) -> (&'a Source, Range<usize>) {
+        match self.labels.first() {
+            Some(label) => range(&label.place, sources),
+            None => (sources.main(), 0..0),
+        }
     }
 }
 
@@ -136,17 +139,24 @@ pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> O
         .map(|(_, name)| name)
 }
 
-/// Sorts diagnostics into the order of the file. Those that differ in their note only are one mistake, kept once.
-pub fn sort(diagnostics: &mut Vec<Diagnostic>, source: &Source) {
+fn range<'a>(place: &Place, sources: &'a Sources) -> (&'a Source, Range<usize>) {
+    let source = sources.get(place.file());
+    (source, source.range(place))
+}
+
+/// Sorts diagnostics into the order of the files. Those that differ in their note only are one mistake, kept once.
+pub fn sort(diagnostics: &mut Vec<Diagnostic>, sources: &Sources) {
     // Compared by place, not by route: an alias is another route to the same text.
-    let places = |diagnostic: &Diagnostic| -> Vec<Range<usize>> {
-        diagnostic.labels.iter().map(|label| source.range(&label.place)).collect()
+    type Places = Vec<(FileId, usize, usize)>;
+    let place = |label: &Label| {
+        let (source, range) = range(&label.place, sources);
+        (source.id(), range.start, range.end)
     };
-    let mut placed: Vec<(Vec<Range<usize>>, Diagnostic)> =
-        diagnostics.drain(..).map(|diagnostic| (places(&diagnostic), diagnostic)).collect();
-    let start = |places: &[Range<usize>]| places.first().map_or(0, |range| range.start);
+    let mut placed: Vec<(Places, Diagnostic)> =
+        diagnostics.drain(..).map(|diagnostic| (diagnostic.labels.iter().map(place).collect(), diagnostic)).collect();
+    let start = |places: &Places| places.first().map(|(file, start, _)| (*file, *start)).unwrap_or_default();
     placed.sort_by_key(|(places, _)| start(places));
-    let mut unique: Vec<(Vec<Range<usize>>, Diagnostic)> = Vec::new();
+    let mut unique: Vec<(Places, Diagnostic)> = Vec::new();
     for (places, diagnostic) in placed {
         let mut here = unique.iter().rev().take_while(|(others, _)| start(others) == start(&places));
         if !here.any(|(others, other)| *others == places && other.message == diagnostic.message) {
@@ -158,16 +168,16 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>, source: &Source) {
 
 /// The diagnostics as people read them, one after the other, with the source lines they point at.
 #[must_use]
-pub fn render(diagnostics: &[Diagnostic], source: &Source, colour: bool) -> String {
+pub fn render(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let rendered: Vec<String> =
-        diagnostics.iter().map(|diagnostic| render_one(diagnostic, source, &renderer)).collect();
+        diagnostics.iter().map(|diagnostic| render_one(diagnostic, sources, &renderer)).collect();
     let mut text = rendered.join("\n\n");
     text.push('\n');
     text
 }
 
-fn render_one(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> String {
+fn render_one(diagnostic: &Diagnostic, sources: &Sources, renderer: &Renderer) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -176,7 +186,7 @@ fn render_one(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> 
     // Without a place it is not about the file, such as a wrong flag.
     let mut group = match diagnostic.labels.as_slice() {
         [] => annotate_snippets::Group::with_title(title),
-        _ => title.element(snippet(diagnostic, source)),
+        _ => title.elements(snippets(diagnostic, sources)),
     };
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
@@ -187,19 +197,31 @@ fn render_one(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> 
     renderer.render(&[group])
 }
 
-/// The lines from the first to the last label: handing over a whole file for each diagnostic would be slow.
+/// One for each file that a label is in, in the order of the labels.
+fn snippets<'a>(diagnostic: &Diagnostic, sources: &'a Sources) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+    let mut files: Vec<FileId> = Vec::new();
+    for label in &diagnostic.labels {
+        if !files.contains(&label.place.file()) {
+            files.push(label.place.file());
+        }
+    }
+    files.into_iter().map(|file| snippet(diagnostic, sources.get(file))).collect()
+}
+
+/// The lines from the first to the last label in a file: handing over a whole file for each diagnostic would be slow.
 fn snippet<'a>(diagnostic: &Diagnostic, source: &'a Source) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let labels: Vec<(Range<usize>, &str)> =
-        diagnostic.labels.iter().map(|label| (source.range(&label.place), label.text.as_str())).collect();
+    let labels = diagnostic.labels.iter().enumerate().filter(|(_, label)| label.place.file() == source.id());
+    let labels: Vec<(usize, Range<usize>, &str)> =
+        labels.map(|(index, label)| (index, source.range(&label.place), label.text.as_str())).collect();
     let text = source.text();
-    let first = labels.iter().map(|(range, _)| range.start).min().unwrap_or_default();
-    let last = labels.iter().map(|(range, _)| range.end).max().unwrap_or_default();
+    let first = labels.iter().map(|(_, range, _)| range.start).min().unwrap_or_default();
+    let last = labels.iter().map(|(_, range, _)| range.end).max().unwrap_or_default();
     let begin = text.get(..first).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
     let end = text.get(last..).and_then(|after| after.find('\n')).map_or(text.len(), |newline| last + newline);
     let line = usize::try_from(source.position(first).line).unwrap_or(1);
     let mut snippet = Snippet::source(text.get(begin..end).unwrap_or_default()).line_start(line);
     snippet = snippet.path(source.name().to_owned());
-    for (index, (range, label)) in labels.into_iter().enumerate() {
+    for (index, range, label) in labels {
         let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
         let label = Some(label).filter(|label| !label.is_empty()).map(normalize_untrusted_str);
         snippet = snippet.annotation(kind.span(range.start - begin..range.end - begin).label(label));
@@ -230,9 +252,9 @@ pub struct DiagnosticV1 {
 
 /// The diagnostics for other programs, in the order given.
 #[must_use]
-pub fn wire(diagnostics: &[Diagnostic], source: &Source) -> Vec<DiagnosticV1> {
+pub fn wire(diagnostics: &[Diagnostic], sources: &Sources) -> Vec<DiagnosticV1> {
     let concrete = |diagnostic: &Diagnostic| {
-        let range = diagnostic.range(source);
+        let (source, range) = diagnostic.range(sources);
         let (start, end) = (source.position(range.start), source.position(range.end));
         let route = diagnostic.labels.first().and_then(|label| label.place.route()).map(ToString::to_string);
         DiagnosticV1 {
@@ -259,8 +281,8 @@ mod tests {
     use super::*;
     use crate::source::Route;
 
-    fn source(text: &str) -> Source {
-        Source::parse("ovenbird.yml", text).0
+    fn source(text: &str) -> Sources {
+        Sources::parse("ovenbird.yml", text).0
     }
 
     #[test]
@@ -279,6 +301,27 @@ mod tests {
         sort(&mut diagnostics, &source);
         let messages: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
         assert_eq!(messages, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_mistake_may_point_into_several_files() {
+        let mut sources = source("steps:\n  - uses: ./monitoring.yml\n");
+        let (file, _) = sources.add("monitoring.yml", "steps:\n  - rnu: true\n");
+        let diagnostic = Diagnostic::error("unknown-key", "a step has no key `rnu`")
+            .at(Place::Key(Route::of(file).key("steps").index(0).key("rnu")))
+            .label(Label::new(Place::Value(Route::root().key("steps").index(0).key("uses"))).text("used here"));
+        assert_snapshot!(render(&[diagnostic], &sources, false), @"
+        error[unknown-key]: a step has no key `rnu`
+         --> monitoring.yml:2:5
+          |
+        2 |   - rnu: true
+          |     ^^^
+          |
+         ::: ovenbird.yml:2:11
+          |
+        2 |   - uses: ./monitoring.yml
+          |           ---------------- used here
+        ");
     }
 
     #[test]

@@ -29,15 +29,34 @@ pub enum Segment {
     Index(usize),
 }
 
-/// The way from the root of a document to one of its nodes, as in `steps[1].run`.
+/// One file of a [`Sources`]; the definition itself is the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(usize);
+
+/// The way from the root of a file's document to one of its nodes, as in `steps[1].run`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Route(Vec<Segment>);
+pub struct Route {
+    file: FileId,
+    segments: Vec<Segment>,
+}
 
 impl Route {
-    /// The document itself.
+    /// The definition's document itself.
     #[must_use]
     pub fn root() -> Self {
         Self::default()
+    }
+
+    /// The document of a file.
+    #[must_use]
+    pub fn of(file: FileId) -> Self {
+        Self { file, segments: Vec::new() }
+    }
+
+    /// The file that it leads through.
+    #[must_use]
+    pub fn file(&self) -> FileId {
+        self.file
     }
 
     /// The value of `key` in this mapping.
@@ -55,19 +74,19 @@ impl Route {
     /// The segments, outermost first.
     #[must_use]
     pub fn segments(&self) -> &[Segment] {
-        &self.0
+        &self.segments
     }
 
     fn with(&self, segment: Segment) -> Self {
-        let mut segments = self.0.clone();
+        let mut segments = self.segments.clone();
         segments.push(segment);
-        Self(segments)
+        Self { file: self.file, segments }
     }
 }
 
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, segment) in self.0.iter().enumerate() {
+        for (position, segment) in self.segments.iter().enumerate() {
             match segment {
                 Segment::Key(key) if position == 0 => f.write_str(key)?,
                 Segment::Key(key) => write!(f, ".{key}")?,
@@ -88,7 +107,7 @@ pub enum Place {
     /// Bytes of a scalar's decoded text, such as an expression inside it.
     Inside(Route, Range<usize>),
     /// Bytes of the file: for what is no valid YAML and so has no route.
-    Bytes(Range<usize>),
+    Bytes(FileId, Range<usize>),
 }
 
 impl Place {
@@ -97,7 +116,16 @@ impl Place {
     pub fn route(&self) -> Option<&Route> {
         match self {
             Self::Key(route) | Self::Value(route) | Self::Inside(route, _) => Some(route),
-            Self::Bytes(_) => None,
+            Self::Bytes(..) => None,
+        }
+    }
+
+    /// The file that it is in.
+    #[must_use]
+    pub fn file(&self) -> FileId {
+        match self {
+            Self::Key(route) | Self::Value(route) | Self::Inside(route, _) => route.file(),
+            Self::Bytes(file, _) => *file,
         }
     }
 }
@@ -109,9 +137,75 @@ pub struct Position {
     pub column: u32,
 }
 
+/// The files that a definition consists of: its own, and those that it names.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    main: Source,
+    others: Vec<Source>,
+}
+
+impl Sources {
+    /// Reads the definition's own file; see [`Source`].
+    #[must_use]
+    pub fn parse(name: &str, text: &str) -> (Self, Vec<Diagnostic>) {
+        let (main, diagnostics) = Source::parse(FileId::default(), name, text);
+        (Self { main, others: Vec::new() }, diagnostics)
+    }
+
+    /// Reads one more file. Each is read once: ask [`Sources::find`] first.
+    pub fn add(&mut self, name: &str, text: &str) -> (FileId, Vec<Diagnostic>) {
+        let id = FileId(self.others.len() + 1);
+        let (source, diagnostics) = Source::parse(id, name, text);
+        self.others.push(source);
+        (id, diagnostics)
+    }
+
+    /// The definition's own file.
+    #[must_use]
+    pub fn main(&self) -> &Source {
+        &self.main
+    }
+
+    /// A file that was read under a name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<FileId> {
+        self.iter().find(|source| source.name == name).map(Source::id)
+    }
+
+    /// All files, the definition's own first.
+    pub fn iter(&self) -> impl Iterator<Item = &Source> {
+        std::iter::once(&self.main).chain(&self.others)
+    }
+
+    /// A file of these.
+    #[must_use]
+    pub fn get(&self, file: FileId) -> &Source {
+        file.0.checked_sub(1).and_then(|index| self.others.get(index)).unwrap_or(&self.main)
+    }
+
+    /// The line on which a place begins, in its file.
+    #[must_use]
+    pub fn line(&self, place: &Place) -> u32 {
+        self.get(place.file()).line(place)
+    }
+
+    /// [`Source::lines_of`] in the route's file.
+    #[must_use]
+    pub fn lines_of(&self, route: &Route) -> Vec<u32> {
+        self.get(route.file()).lines_of(route)
+    }
+
+    /// [`Source::text_of`] in the route's file.
+    #[must_use]
+    pub fn text_of(&self, route: &Route) -> Option<&str> {
+        self.get(route.file()).text_of(route)
+    }
+}
+
 /// A YAML file: its text, its decoded value, and where each part of it stands.
 #[derive(Clone, Debug)]
 pub struct Source {
+    id: FileId,
     name: String,
     text: String,
     digest: String,
@@ -124,28 +218,25 @@ pub struct Source {
 impl Source {
     /// Reads a file's text. The source is there even when the text is no valid YAML, to show what is wrong with it: its
     /// value is then null, and the diagnostics say why.
-    #[must_use]
-    pub fn parse(name: &str, text: &str) -> (Self, Vec<Diagnostic>) {
+    fn parse(id: FileId, name: &str, text: &str) -> (Self, Vec<Diagnostic>) {
         let digest = hex(&Sha256::digest(text.as_bytes()));
         // A byte-order mark is no part of the text; with it, columns of the first line would be off by one.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
         let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset + 1);
         let lines = std::iter::once(0).chain(newlines).collect();
         let name = name.to_owned();
-        let mut source = Self { name, text, digest, value: Value::Null, index: Index::default(), lines };
+        let mut source = Self { id, name, text, digest, value: Value::Null, index: Index::default(), lines };
         let diagnostics = source.read();
         (source, diagnostics)
     }
 
     fn read(&mut self) -> Vec<Diagnostic> {
         if self.text.len() > LARGEST_FILE {
-            let message = format!(
-                "the file has {} bytes, more than the {LARGEST_FILE} that a definition may have",
-                self.text.len()
-            );
-            return vec![Diagnostic::error("file-size", message).at(Place::Bytes(0..0))];
+            let message =
+                format!("the file has {} bytes, more than the {LARGEST_FILE} that one may have", self.text.len());
+            return vec![Diagnostic::error("file-size", message).at(Place::Bytes(self.id, 0..0))];
         }
-        match Index::build(&self.text) {
+        match Index::build(self.id, &self.text) {
             Ok(index) => self.index = index,
             Err(diagnostic) => return vec![diagnostic],
         }
@@ -158,7 +249,7 @@ impl Source {
             Err(error) => return vec![self.syntax_error(&error)],
         }
         let mut diagnostics = Vec::new();
-        merge::merge(&mut self.value, &Route::root(), &mut diagnostics);
+        merge::merge(&mut self.value, &Route::of(self.id), &mut diagnostics);
         diagnostics
     }
 
@@ -171,7 +262,14 @@ impl Source {
         // The parser's own message ends with the place, which the rendering shows anyway.
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
-        Diagnostic::error("yaml", format!("not valid YAML: {message}")).label(Label::new(Place::Bytes(offset..offset)))
+        Diagnostic::error("yaml", format!("not valid YAML: {message}"))
+            .label(Label::new(Place::Bytes(self.id, offset..offset)))
+    }
+
+    /// Which file of its [`Sources`] it is.
+    #[must_use]
+    pub fn id(&self) -> FileId {
+        self.id
     }
 
     /// The file's name, as people should see it.
@@ -202,7 +300,7 @@ impl Source {
     #[must_use]
     pub fn range(&self, place: &Place) -> Range<usize> {
         let range = match place {
-            Place::Bytes(range) => range.clone(),
+            Place::Bytes(_, range) => range.clone(),
             Place::Key(route) => self.index.find(route).key_range(),
             Place::Value(route) => self.index.find(route).value_range(),
             Place::Inside(route, range) => {
@@ -292,14 +390,14 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Source {
-        let (source, diagnostics) = Source::parse("ovenbird.yml", &dedent::dedent(text));
+        let (sources, diagnostics) = Sources::parse("ovenbird.yml", &dedent::dedent(text));
         assert_eq!(diagnostics, [], "{text}");
-        source
+        sources.main
     }
 
     fn errors(text: &str) -> String {
-        let (source, diagnostics) = Source::parse("ovenbird.yml", text);
-        crate::diagnostic::render(&diagnostics, &source, false)
+        let (sources, diagnostics) = Sources::parse("ovenbird.yml", text);
+        crate::diagnostic::render(&diagnostics, &sources, false)
     }
 
     fn route(segments: &[&str]) -> Route {
@@ -411,14 +509,14 @@ mod tests {
 
     #[test]
     fn a_second_document_is_refused() {
-        assert_snapshot!(errors("name: a\n---\nname: b\n"), @r"
+        assert_snapshot!(errors("name: a\n---\nname: b\n"), @"
         error[yaml]: the file has more than one YAML document
          --> ovenbird.yml:2:1
           |
         2 | ---
           | ^^^ the second begins here
           |
-          = help: one file describes one image: move the second document to a file of its own
+          = help: one file is one document: move the second to a file of its own
         ");
     }
 
@@ -486,7 +584,7 @@ mod tests {
         1 | a0: &a0 [x, x, x, x, x, x, x, x, x]
           | ^
         ");
-        let (_, diagnostics) = Source::parse("ovenbird.yml", "a: &a [*a]\n");
+        let (_, diagnostics) = Sources::parse("ovenbird.yml", "a: &a [*a]\n");
         assert_eq!(diagnostics.len(), 1);
     }
 
@@ -513,8 +611,9 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_text_is_read_or_refused_but_never_panics(text in "(\\PC|[ \n\t:\\-{}\\[\\],&*#|>'\"%@`\r]){0,80}") {
-            let (source, diagnostics) = Source::parse("x", &text);
-            let _ = crate::diagnostic::render(&diagnostics, &source, false);
+            let (sources, diagnostics) = Sources::parse("x", &text);
+            let _ = crate::diagnostic::render(&diagnostics, &sources, false);
+            let source = sources.main();
             let mut all = Vec::new();
             routes(source.value(), &Route::root(), &mut all);
             for route in all {
@@ -524,7 +623,7 @@ mod tests {
 
         #[test]
         fn the_index_covers_every_route_of_the_decoded_value(text in yaml(3)) {
-            let (source, diagnostics) = Source::parse("x", &text);
+            let (source, diagnostics) = Source::parse(FileId::default(), "x", &text);
             prop_assert_eq!(diagnostics, []);
             let mut all = Vec::new();
             routes(source.value(), &Route::root(), &mut all);

@@ -8,7 +8,7 @@ use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::exit::Wrong;
-use crate::definition;
+use crate::definition::{self, Base, Unreadable, Wanted};
 use crate::diagnostic::{self, Diagnostic};
 use crate::plan::job::Job;
 use crate::plan::{self, FileKind, Given, NeededFile, Plan};
@@ -102,21 +102,21 @@ pub(super) struct Loaded {
 pub(super) fn load(args: &Planning, jobs: &[String], colour: bool) -> anyhow::Result<Option<Loaded>> {
     let text = read(&args.file)?;
     let name = args.file.as_str();
-    let (definition, source) = match definition::load(name, &text) {
+    let root = root_of(&args.file)?;
+    let (definition, sources) = match definition::load(name, &text, &|wanted| read_named(&root, wanted)) {
         Ok(loaded) => loaded,
         Err(report) => return tell(&report.render(colour)),
     };
     let given = Given { environment: environment(), files: read_var_files(&args.var_file)?, flags: args.vars.clone() };
-    let root = root_of(&args.file)?;
     let planned = plan::resolve_variables(&definition, &given)
-        .and_then(|(inputs, secrets)| Ok((plan::plan(&source, &definition, &inputs, &root)?, secrets)));
+        .and_then(|(inputs, secrets)| Ok((plan::plan(&sources, &definition, &inputs, &root)?, secrets)));
     let (plan, secrets) = match planned {
         Ok(planned) => planned,
-        Err(diagnostics) => return tell(&diagnostic::render(&diagnostics, &source, colour)),
+        Err(diagnostics) => return tell(&diagnostic::render(&diagnostics, &sources, colour)),
     };
     let missing = missing_files(&plan);
     if !missing.is_empty() {
-        return tell(&diagnostic::render(&missing, &source, colour));
+        return tell(&diagnostic::render(&missing, &sources, colour));
     }
     let jobs = plan::select(&plan, jobs, args.only.as_deref())
         .map_err(|error| Wrong::new(error.to_string()).hint(error.hint()))?;
@@ -138,6 +138,41 @@ fn read(file: &Utf8Path) -> anyhow::Result<String> {
         if error.kind() == std::io::ErrorKind::NotFound { wrong.hint(hint) } else { wrong }
     })?;
     Ok(utf8(file, bytes)?)
+}
+
+/// A file that the definition names. `root` is the definition's folder.
+fn read_named(root: &Utf8Path, wanted: &Wanted<'_>) -> Result<String, Unreadable> {
+    let base = match wanted.base {
+        Base::Definition => root,
+        Base::Repository => repository_of(root),
+    };
+    let path = base.join(wanted.path);
+    let unreadable = |message: String, help: Option<String>| Unreadable { message, help };
+    let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            let near = siblings(&path);
+            let name = path.file_name().unwrap_or_default();
+            let near = diagnostic::nearest(name, near.iter().map(String::as_str));
+            let help = near.map_or_else(
+                || format!("it was looked for at `{path}`"),
+                |near| format!("there is `{near}` in the same folder"),
+            );
+            unreadable(format!("the file `{}` is not there", wanted.path), Some(help))
+        }
+        _ => unreadable(format!("failed to read the file `{}`: {error}", wanted.path), None),
+    })?;
+    utf8(&path, bytes).map_err(|wrong| unreadable(wrong.message, wrong.hint))
+}
+
+/// The names in a file's folder.
+fn siblings(path: &Utf8Path) -> Vec<String> {
+    let entries = path.parent().and_then(|folder| folder.read_dir_utf8().ok());
+    entries.into_iter().flatten().flatten().map(|entry| entry.file_name().to_owned()).collect()
+}
+
+/// The root of the repository that a folder is in; the folder itself when it is in none.
+fn repository_of(folder: &Utf8Path) -> &Utf8Path {
+    folder.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(folder)
 }
 
 /// A definition's text. What is no text can't be shown, so its line is told.
@@ -171,12 +206,8 @@ fn missing_files(plan: &Plan) -> Vec<Diagnostic> {
         FileKind::Upload => file.path.exists(),
         FileKind::Script | FileKind::Image | FileKind::Checksums => file.path.is_file(),
     };
-    let siblings = |file: &NeededFile| {
-        let entries = file.path.parent().and_then(|folder| folder.read_dir_utf8().ok());
-        entries.into_iter().flatten().flatten().map(|entry| entry.file_name().to_owned()).collect::<Vec<_>>()
-    };
     let missing = plan.files.iter().filter(|file| !is_there(file));
-    missing.map(|file| plan::missing_file(file, &siblings(file))).collect()
+    missing.map(|file| plan::missing_file(file, &siblings(&file.path))).collect()
 }
 
 #[cfg(test)]

@@ -58,7 +58,8 @@ fn secrets_of<'a>(text: &TextField, definition: &'a Definition) -> Vec<&'a str> 
 }
 
 /// Checks every expression that decoding met.
-pub(super) fn check(decoder: &mut Decoder, source: &Source, definition: &Definition) {
+pub(super) fn check(decoder: &mut Decoder<'_>, definition: &Definition) {
+    let source = decoder.sources.main();
     let uses = std::mem::take(&mut decoder.uses);
     // Names are known only where their part of the file could be read.
     let readable = |key: &str| source.value().get(key).is_none_or(serde_yaml::Value::is_mapping);

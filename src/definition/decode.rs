@@ -9,7 +9,7 @@ use super::scalar::describe;
 use crate::diagnostic::{self, Diagnostic, Label};
 use crate::expression::template::{self, Part};
 use crate::expression::{Expr, SyntaxError, Template, Value};
-use crate::source::{Place, Route};
+use crate::source::{Place, Route, Sources};
 
 /// A value of the file, and the way to it.
 #[derive(Clone, Debug)]
@@ -52,8 +52,10 @@ pub(super) struct Use {
 }
 
 /// Collects mistakes and expressions while a file is decoded.
-#[derive(Debug, Default)]
-pub(super) struct Decoder {
+#[derive(Debug)]
+pub(super) struct Decoder<'s> {
+    /// The definition, and the files that it names and that could be read.
+    pub(super) sources: &'s Sources,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) uses: Vec<Use>,
     /// The step that is being decoded.
@@ -118,7 +120,11 @@ pub(crate) fn bad_value(problem: Problem, route: &Route) -> Diagnostic {
     }
 }
 
-impl Decoder {
+impl<'s> Decoder<'s> {
+    pub(super) fn new(sources: &'s Sources) -> Self {
+        Self { sources, diagnostics: Vec::new(), uses: Vec::new(), step: None }
+    }
+
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }

@@ -2,11 +2,12 @@
 
 use super::check;
 use super::decode::{Decoder, Keys, Node, Site};
+use super::files::{self, ReadFile};
 use super::model::{Definition, Problem};
 use super::{output, platform, scalar, step, strategy, variable};
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::expression::Value;
-use crate::source::{Place, Route, Source};
+use crate::source::{FileId, Place, Route, Sources};
 
 const KEYS: Keys = Keys {
     of: "a definition",
@@ -17,7 +18,7 @@ const KEYS: Keys = Keys {
 /// A file that is no valid definition, and why not: in the order of the file.
 #[derive(Clone, Debug)]
 pub struct Report {
-    pub source: Source,
+    pub sources: Sources,
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -25,38 +26,44 @@ impl Report {
     /// The report as people read it.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
-        diagnostic::render(&self.diagnostics, &self.source, colour)
+        diagnostic::render(&self.diagnostics, &self.sources, colour)
     }
 }
 
-/// Reads a definition. `file_name` is what people should see as its name.
+/// Reads a definition, with the files that it names. `file_name` is what people should see as its name.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn load(file_name: &str, text: &str) -> Result<(Definition, Source), Box<Report>> {
-    let (source, mut diagnostics) = Source::parse(file_name, text);
-    let definition = if diagnostics.is_empty() { decode(&source, &mut diagnostics) } else { None };
-    diagnostic::sort(&mut diagnostics, &source);
+pub fn load(file_name: &str, text: &str, read: ReadFile<'_>) -> Result<(Definition, Sources), Box<Report>> {
+    let (mut sources, mut diagnostics) = Sources::parse(file_name, text);
+    let mut definition = None;
+    if diagnostics.is_empty() {
+        files::gather(&mut sources, read, &mut diagnostics);
+        definition = decode(&sources, &mut diagnostics);
+    }
+    diagnostic::sort(&mut diagnostics, &sources);
     match definition {
-        Some(definition) if diagnostics.iter().all(|one| one.severity != Severity::Error) => Ok((definition, source)),
-        _ => Err(Box::new(Report { source, diagnostics })),
+        Some(definition) if diagnostics.iter().all(|one| one.severity != Severity::Error) => Ok((definition, sources)),
+        _ => Err(Box::new(Report { sources, diagnostics })),
     }
 }
 
-fn decode(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option<Definition> {
-    if source.value().is_null() {
+fn decode(sources: &Sources, diagnostics: &mut Vec<Diagnostic>) -> Option<Definition> {
+    if sources.main().value().is_null() {
         let message = "the file is empty: it has to describe an image";
         let help = "begin with `name:` and `platforms:`";
-        diagnostics.push(Diagnostic::error("empty", message).at(Place::Bytes(0..0)).help(help));
+        let place = Place::Bytes(FileId::default(), 0..0);
+        diagnostics.push(Diagnostic::error("empty", message).at(place).help(help));
         return None;
     }
-    let mut decoder = Decoder::default();
-    let definition = definition(&mut decoder, source);
+    let mut decoder = Decoder::new(sources);
+    let definition = definition(&mut decoder);
     diagnostics.append(&mut decoder.diagnostics);
     definition
 }
 
-fn definition(decoder: &mut Decoder, source: &Source) -> Option<Definition> {
+fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
+    let source = decoder.sources.main();
     let root = Node { value: source.value(), route: Route::root() };
     let table = decoder.table(&root, KEYS)?;
     let required_name = decoder.require(&table, "name", KEYS).and_then(|node| decoder.literal(&node, name));
@@ -75,7 +82,7 @@ fn definition(decoder: &mut Decoder, source: &Source) -> Option<Definition> {
     strategy::check_platforms(decoder, source, &strategy, &platforms);
     let name = required_name.unwrap_or_default();
     let definition = Definition { name, variables, strategy, platforms, env, defaults, steps, outputs };
-    check::check(decoder, source, &definition);
+    check::check(decoder, &definition);
     Some(definition)
 }
 

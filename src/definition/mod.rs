@@ -9,6 +9,7 @@
 
 mod check;
 mod decode;
+mod files;
 mod load;
 mod model;
 mod output;
@@ -22,6 +23,9 @@ mod variable;
 
 pub(crate) use check::{is_status_function, sensitive_alone};
 pub(crate) use decode::bad_value;
+#[cfg(test)]
+pub(crate) use files::among;
+pub use files::{Base, ReadFile, Unreadable, Wanted};
 pub use load::{Report, load};
 pub use model::{
     Action, Condition, Debian, Defaults, Definition, EnvVar, Field, List, Platform, Problem, Read, Setting, Source,

@@ -10,7 +10,7 @@ use crate::source::Place;
 
 const KEYS: Keys = Keys { of: "an output", known: &["format", "compress", "subformat"], later: &["for"] };
 
-pub(super) fn outputs(decoder: &mut Decoder, node: &Node<'_>) -> Vec<Field<Output>> {
+pub(super) fn outputs(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Vec<Field<Output>> {
     let Some(items) = decoder.items(node, "`outputs`") else { return Vec::new() };
     if items.is_empty() {
         let diagnostic =
@@ -20,7 +20,7 @@ pub(super) fn outputs(decoder: &mut Decoder, node: &Node<'_>) -> Vec<Field<Outpu
     items.iter().filter_map(|node| output(decoder, node)).collect()
 }
 
-fn output(decoder: &mut Decoder, node: &Node<'_>) -> Option<Field<Output>> {
+fn output(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Field<Output>> {
     if !node.value.is_mapping() {
         return decoder.field(node, Site::Plain, scalar::output);
     }

@@ -25,7 +25,7 @@ const SOURCE: Keys = Keys {
 };
 const CONNECT: Keys = Keys { of: "`connect`", known: &["user", "timeout-minutes"], later: &["host", "port"] };
 
-pub(super) fn platforms(decoder: &mut Decoder, node: &Node<'_>) -> Vec<Platform> {
+pub(super) fn platforms(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Vec<Platform> {
     let Some(entries) = decoder.entries(node, "`platforms`") else { return Vec::new() };
     if entries.is_empty() {
         let message = "`platforms` names no platform";
@@ -34,7 +34,7 @@ pub(super) fn platforms(decoder: &mut Decoder, node: &Node<'_>) -> Vec<Platform>
     entries.into_iter().filter_map(|(name, node)| platform(decoder, name, &node)).collect()
 }
 
-fn platform(decoder: &mut Decoder, name: &str, node: &Node<'_>) -> Option<Platform> {
+fn platform(decoder: &mut Decoder<'_>, name: &str, node: &Node<'_>) -> Option<Platform> {
     if let Err(problem) = super::load::name(&Value::String(name.to_owned())) {
         let diagnostic = Diagnostic::error("bad-name", problem.message).at(Place::Key(node.route.clone()));
         decoder.push(diagnostic.help(problem.help.unwrap_or_default()));
@@ -83,7 +83,7 @@ fn builder(value: &Value) -> Result<(), Problem> {
     }
 }
 
-fn source(decoder: &mut Decoder, node: &Node<'_>) -> Option<Source> {
+fn source(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Source> {
     let has = |key: &str| node.value.get(key).is_some();
     match (has("debian"), has("image")) {
         (true, false) => {
@@ -114,7 +114,7 @@ fn source(decoder: &mut Decoder, node: &Node<'_>) -> Option<Source> {
     }
 }
 
-fn debian(decoder: &mut Decoder, table: &Table<'_>) -> Option<Source> {
+fn debian(decoder: &mut Decoder<'_>, table: &Table<'_>) -> Option<Source> {
     let site = Site::Platform;
     let suite = decoder.require(table, "debian", DEBIAN);
     let suite = suite.and_then(|node| decoder.field(&node, site, scalar::suite));

@@ -52,7 +52,7 @@ const REBOOT: Keys = Keys { of: "`reboot`", known: &[], later: &[] };
 const DEFAULTS: Keys = Keys { of: "`defaults`", known: &["run"], later: &[] };
 const DEFAULTS_RUN: Keys = Keys { of: "`defaults.run`", known: &["shell", "working-directory"], later: &["as"] };
 
-pub(super) fn defaults(decoder: &mut Decoder, node: &Node<'_>) -> Option<Defaults> {
+pub(super) fn defaults(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Defaults> {
     let table = decoder.table(node, DEFAULTS)?;
     let run = decoder.table(&table.get("run")?, DEFAULTS_RUN)?;
     let shell = decoder.optional(&run, "shell", Site::Plain, scalar::shell);
@@ -61,7 +61,7 @@ pub(super) fn defaults(decoder: &mut Decoder, node: &Node<'_>) -> Option<Default
 }
 
 /// An `env`: of the definition, or of a step.
-pub(super) fn env(decoder: &mut Decoder, node: &Node<'_>, site: Site) -> Vec<EnvVar> {
+pub(super) fn env(decoder: &mut Decoder<'_>, node: &Node<'_>, site: Site) -> Vec<EnvVar> {
     let mut env = Vec::new();
     for (name, node) in decoder.entries(node, "`env`").unwrap_or_default() {
         if !variable::is_environment_name(name) {
@@ -75,7 +75,7 @@ pub(super) fn env(decoder: &mut Decoder, node: &Node<'_>, site: Site) -> Vec<Env
     env
 }
 
-pub(super) fn steps(decoder: &mut Decoder, node: &Node<'_>) -> Vec<Step> {
+pub(super) fn steps(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for (index, node) in decoder.items(node, "`steps`").unwrap_or_default().iter().enumerate() {
         decoder.step = Some(index);
@@ -88,7 +88,7 @@ pub(super) fn steps(decoder: &mut Decoder, node: &Node<'_>) -> Vec<Step> {
     steps
 }
 
-fn unique_id(decoder: &mut Decoder, before: &[Step], step: &Step) {
+fn unique_id(decoder: &mut Decoder<'_>, before: &[Step], step: &Step) {
     let Some(id) = &step.id else { return };
     let same = |other: &&Step| other.id.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(id));
     if let Some(first) = before.iter().find(same) {
@@ -99,7 +99,7 @@ fn unique_id(decoder: &mut Decoder, before: &[Step], step: &Step) {
     }
 }
 
-fn step(decoder: &mut Decoder, node: &Node<'_>) -> Option<Step> {
+fn step(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Step> {
     if let Some(text) = node.value.as_str() {
         let place = Place::Value(node.route.clone());
         let diagnostic = Diagnostic::error("wrong-type", "expected a step, a mapping, found a text").at(place);
@@ -153,7 +153,7 @@ fn id(value: &Value) -> Result<String, Problem> {
 }
 
 /// The one key that says what the step does.
-fn action_key(decoder: &mut Decoder, table: &Table<'_>) -> Option<&'static str> {
+fn action_key(decoder: &mut Decoder<'_>, table: &Table<'_>) -> Option<&'static str> {
     let mut there = ACTIONS.into_iter().filter(|key| table.find(key).is_some());
     let Some(first) = there.next() else {
         // That a later version has it was said already.
@@ -175,7 +175,7 @@ fn action_key(decoder: &mut Decoder, table: &Table<'_>) -> Option<&'static str> 
     Some(first)
 }
 
-fn check_belongs(decoder: &mut Decoder, table: &Table<'_>, action: Option<&'static str>) {
+fn check_belongs(decoder: &mut Decoder<'_>, table: &Table<'_>, action: Option<&'static str>) {
     let Some(action) = action else { return };
     for (key, actions) in BELONGS {
         if !actions.contains(&action) && table.find(key).is_some() {
@@ -187,7 +187,7 @@ fn check_belongs(decoder: &mut Decoder, table: &Table<'_>, action: Option<&'stat
     }
 }
 
-fn decode_action(decoder: &mut Decoder, table: &Table<'_>, key: &'static str) -> Option<Action> {
+fn decode_action(decoder: &mut Decoder<'_>, table: &Table<'_>, key: &'static str) -> Option<Action> {
     let node = table.find(key)?;
     match key {
         "run" => script_text(decoder, &node, Site::Script).map(Action::Run),
@@ -220,7 +220,7 @@ fn decode_action(decoder: &mut Decoder, table: &Table<'_>, key: &'static str) ->
 }
 
 /// The `to` of a transfer.
-fn target<'a>(decoder: &mut Decoder, table: &Table<'a>, action: &str) -> Option<Node<'a>> {
+fn target<'a>(decoder: &mut Decoder<'_>, table: &Table<'a>, action: &str) -> Option<Node<'a>> {
     let node = table.get("to");
     if node.is_none() {
         let message = format!("`{action}` needs the key `to`");
@@ -234,7 +234,7 @@ fn target<'a>(decoder: &mut Decoder, table: &Table<'a>, action: &str) -> Option<
     node
 }
 
-fn script_text(decoder: &mut Decoder, node: &Node<'_>, site: Site) -> Option<super::model::TextField> {
+fn script_text(decoder: &mut Decoder<'_>, node: &Node<'_>, site: Site) -> Option<super::model::TextField> {
     if node.value.is_null() || node.value.as_str().is_some_and(|text| text.trim().is_empty()) {
         let message = "there is nothing to run";
         decoder.push(Diagnostic::error("bad-value", message).at(Place::Value(node.route.clone())));
@@ -244,7 +244,7 @@ fn script_text(decoder: &mut Decoder, node: &Node<'_>, site: Site) -> Option<sup
 }
 
 /// An `if:`: an expression, with or without `${{ }}` around.
-fn condition(decoder: &mut Decoder, node: &Node<'_>) -> Option<Condition> {
+fn condition(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Condition> {
     let route = node.route.clone();
     match decoder.value(node)? {
         Value::String(text) => {
@@ -261,7 +261,7 @@ fn condition(decoder: &mut Decoder, node: &Node<'_>) -> Option<Condition> {
     }
 }
 
-fn condition_expression(decoder: &mut Decoder, text: &str, route: &Route) -> Option<(Expr, usize)> {
+fn condition_expression(decoder: &mut Decoder<'_>, text: &str, route: &Route) -> Option<(Expr, usize)> {
     let trimmed = text.trim();
     let offset = text.len() - text.trim_start().len();
     if trimmed.is_empty() {

@@ -11,7 +11,7 @@ use crate::source::{Place, Route, Source};
 
 const KEYS: Keys = Keys { of: "`strategy`", known: &["matrix", "fail-fast", "max-parallel"], later: &["from", "job"] };
 
-pub(super) fn strategy(decoder: &mut Decoder, node: &Node<'_>) -> Strategy {
+pub(super) fn strategy(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Strategy {
     let Some(table) = decoder.table(node, KEYS) else { return Strategy::default() };
     let fail_fast = decoder.optional(&table, "fail-fast", Site::Strategy, scalar::boolean);
     let max_parallel = decoder.optional(&table, "max-parallel", Site::Strategy, scalar::max_parallel);
@@ -32,7 +32,7 @@ pub(super) fn strategy(decoder: &mut Decoder, node: &Node<'_>) -> Strategy {
     Strategy { fail_fast, max_parallel, cells, keys: Some(unique) }
 }
 
-fn expand(decoder: &mut Decoder, matrix: &Matrix, route: &Route) -> Option<Vec<Cell>> {
+fn expand(decoder: &mut Decoder<'_>, matrix: &Matrix, route: &Route) -> Option<Vec<Cell>> {
     match matrix::expand(matrix) {
         Ok(cells) if cells.is_empty() => {
             let diagnostic = Diagnostic::error("matrix", "`exclude` leaves no cell of the matrix");
@@ -57,7 +57,7 @@ fn written_keys(node: &Node<'_>) -> Vec<String> {
     keys(node.value).into_iter().chain(include.flat_map(keys)).collect()
 }
 
-fn matrix(decoder: &mut Decoder, node: &Node<'_>) -> Option<Matrix> {
+fn matrix(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Matrix> {
     let before = decoder.diagnostics.len();
     let mut matrix = Matrix::default();
     if node.expression_text().is_some() {
@@ -78,7 +78,7 @@ fn matrix(decoder: &mut Decoder, node: &Node<'_>) -> Option<Matrix> {
     (decoder.diagnostics.len() == before).then_some(matrix)
 }
 
-fn check_key(decoder: &mut Decoder, key: &str, route: &Route) {
+fn check_key(decoder: &mut Decoder<'_>, key: &str, route: &Route) {
     if !variable::is_name(key) {
         let message = format!("`{key}` is no key of a matrix");
         let help = "a key begins with a letter or `_`, and has letters, digits, `_` and `-` only";
@@ -86,7 +86,7 @@ fn check_key(decoder: &mut Decoder, key: &str, route: &Route) {
     }
 }
 
-fn vector(decoder: &mut Decoder, key: &str, node: &Node<'_>) -> Vec<serde_json::Value> {
+fn vector(decoder: &mut Decoder<'_>, key: &str, node: &Node<'_>) -> Vec<serde_json::Value> {
     if !node.value.is_sequence() && !node.value.is_mapping() && node.expression_text().is_none() {
         let shown = decoder.value(node).map(|value| value.to_string()).unwrap_or_default();
         let problem = Problem::new(format!("expected a list of values, found {}", node.kind()));
@@ -101,7 +101,7 @@ fn vector(decoder: &mut Decoder, key: &str, node: &Node<'_>) -> Vec<serde_json::
     items.iter().filter_map(|node| plain(decoder, node)).collect()
 }
 
-fn combinations(decoder: &mut Decoder, node: &Node<'_>, what: &str) -> Vec<Map<String, serde_json::Value>> {
+fn combinations(decoder: &mut Decoder<'_>, node: &Node<'_>, what: &str) -> Vec<Map<String, serde_json::Value>> {
     let mut combinations = Vec::new();
     for node in decoder.items(node, what).unwrap_or_default() {
         let mut combination = Map::new();
@@ -117,7 +117,7 @@ fn combinations(decoder: &mut Decoder, node: &Node<'_>, what: &str) -> Vec<Map<S
 }
 
 /// A value without expressions: which jobs there are is known before anything is evaluated.
-fn plain(decoder: &mut Decoder, node: &Node<'_>) -> Option<serde_json::Value> {
+fn plain(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<serde_json::Value> {
     let value = serde_json::Value::from(decoder.value(node)?);
     if has_expression(&value) {
         decoder.push(no_expressions(&node.route));
@@ -175,7 +175,7 @@ fn is_platform(key: &str) -> bool {
 }
 
 /// Every cell must say which platform it is for, unless there is only one.
-pub(super) fn check_platforms(decoder: &mut Decoder, source: &Source, strategy: &Strategy, platforms: &[Platform]) {
+pub(super) fn check_platforms(decoder: &mut Decoder<'_>, source: &Source, strategy: &Strategy, platforms: &[Platform]) {
     let route = Route::root().key("strategy").key("matrix");
     let names: Vec<&str> = source
         .value()
@@ -209,7 +209,7 @@ pub(super) fn check_platforms(decoder: &mut Decoder, source: &Source, strategy: 
     }
 }
 
-fn check_platform(decoder: &mut Decoder, value: &serde_yaml::Value, route: &Route, names: &[&str]) {
+fn check_platform(decoder: &mut Decoder<'_>, value: &serde_yaml::Value, route: &Route, names: &[&str]) {
     let place = Place::Value(route.clone());
     match value.as_str() {
         Some(name) if names.contains(&name) => {}

@@ -3,12 +3,12 @@
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
-use super::load;
+use super::{among, load};
 use crate::source::dedent::dedent;
 
 /// All that is wrong with a definition, as people read it.
 fn check(text: &str) -> String {
-    match load("ovenbird.yml", &dedent(text)) {
+    match load("ovenbird.yml", &dedent(text), &among(&[])) {
         Ok(_) => "valid".to_owned(),
         Err(report) => report.render(false),
     }
@@ -176,7 +176,7 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
 
 #[test]
 fn keys_of_a_later_version_are_named_as_such() {
-    assert_snapshot!(check_with("tests: {}\nsteps:\n  - uses: ./x.yml\n  - puppet: {}\n    cache: {}\n"), @r"
+    assert_snapshot!(check_with("tests: {}\nsteps:\n  - uses: ./x.yml\n  - puppet: {}\n    cache: {}\n"), @"
     error[not-yet]: this version of Ovenbird does not have `tests` yet
      --> ovenbird.yml:1:1
       |
@@ -188,6 +188,12 @@ fn keys_of_a_later_version_are_named_as_such() {
       |
     3 |   - uses: ./x.yml
       |     ^^^^
+
+    error[missing-file]: the file `x.yml` is not there
+     --> ovenbird.yml:3:11
+      |
+    3 |   - uses: ./x.yml
+      |           ^^^^^^^
 
     error[not-yet]: this version of Ovenbird does not have `puppet` yet
      --> ovenbird.yml:4:5
@@ -1032,12 +1038,18 @@ fn an_if_that_begins_with_an_exclamation_mark_needs_quotes() {
 
 #[test]
 fn a_matrix_from_another_file_is_one_error_not_many() {
-    assert_snapshot!(check_with("strategy: { from: ci.yml, job: a }\nsteps: [{ run: \"${{ matrix.x }}\" }]\n"), @r"
+    assert_snapshot!(check_with("strategy: { from: ci.yml, job: a }\nsteps: [{ run: \"${{ matrix.x }}\" }]\n"), @"
     error[not-yet]: this version of Ovenbird does not have `from` yet
      --> ovenbird.yml:1:13
       |
     1 | strategy: { from: ci.yml, job: a }
       |             ^^^^
+
+    error[missing-file]: the file `ci.yml` is not there
+     --> ovenbird.yml:1:19
+      |
+    1 | strategy: { from: ci.yml, job: a }
+      |                   ^^^^^^
 
     error[not-yet]: this version of Ovenbird does not have `job` yet
      --> ovenbird.yml:1:27
@@ -1153,6 +1165,12 @@ fn a_matrix_follows_githubs_rules() {
       |
     1 | strategy: { from: .gitlab-ci.yml, matrix: { suite: ["${{ vars.s }}"] } }
       |             ^^^^
+
+    error[missing-file]: the file `.gitlab-ci.yml` is not there
+     --> ovenbird.yml:1:19
+      |
+    1 | strategy: { from: .gitlab-ci.yml, matrix: { suite: ["${{ vars.s }}"] } }
+      |                   ^^^^^^^^^^^^^^
 
     error[not-yet]: this version of Ovenbird does not have expressions in a matrix yet
      --> ovenbird.yml:1:53

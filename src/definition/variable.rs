@@ -9,7 +9,7 @@ use crate::source::Place;
 
 const KEYS: Keys = Keys { of: "a variable", known: &["env", "default", "required", "sensitive"], later: &[] };
 
-pub(super) fn variables(decoder: &mut Decoder, node: &Node<'_>) -> Vec<Variable> {
+pub(super) fn variables(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Vec<Variable> {
     let mut variables: Vec<Variable> = Vec::new();
     for (name, node) in decoder.entries(node, "`variables`").unwrap_or_default() {
         if !is_name(name) {
@@ -29,7 +29,7 @@ pub(super) fn variables(decoder: &mut Decoder, node: &Node<'_>) -> Vec<Variable>
     variables
 }
 
-fn variable(decoder: &mut Decoder, name: &str, node: &Node<'_>) -> Option<Variable> {
+fn variable(decoder: &mut Decoder<'_>, name: &str, node: &Node<'_>) -> Option<Variable> {
     let (name, route) = (name.to_owned(), node.route.clone());
     if !node.value.is_mapping() {
         let default = decoder.literal(node, default)?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Given ── resolve_variables ──▶ Inputs ─┐
-//! Definition + Source ───────────────────┴─ plan ──▶ Plan ── select ──▶ jobs ──▶ render
+//! Definition + Sources ──────────────────┴─ plan ──▶ Plan ── select ──▶ jobs ──▶ render
 //! ```
 //!
 //! Pure: no I/O, not async. Whatever planning needs from outside comes in as plain values that `cli` gathers once:

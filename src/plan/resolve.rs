@@ -16,7 +16,7 @@ use crate::diagnostic::{self, Diagnostic};
 use crate::event::JobId;
 use crate::expression::{Object, Value};
 use crate::matrix::{self, Cell};
-use crate::source::{Place, Source};
+use crate::source::{Place, Sources};
 
 /// One platform's build of one matrix cell, before it is resolved.
 struct Target<'a> {
@@ -30,20 +30,20 @@ struct Target<'a> {
 /// # Errors
 /// Everything that an expression's value makes wrong, in the order of the file.
 pub fn plan(
-    source: &Source,
+    sources: &Sources,
     definition: &Definition,
     inputs: &Inputs,
     root: &Utf8Path,
 ) -> Result<Plan, Vec<Diagnostic>> {
     let vars: Object = inputs.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let scope = Scope { vars, ..Scope::default() };
-    let mut resolver = Resolver::new(definition, source, None);
+    let mut resolver = Resolver::new(definition, sources, None);
     let fail_fast = resolver.optional(definition.strategy.fail_fast.as_ref(), &scope).unwrap_or(true);
     let max_parallel = resolver.optional(definition.strategy.max_parallel.as_ref(), &scope);
     let mut diagnostics = resolver.diagnostics;
     let (mut jobs, mut platforms, mut files) = (Vec::new(), BTreeMap::new(), Vec::new());
     for target in targets(definition) {
-        let mut resolver = Resolver::new(definition, source, Some(target.id.clone()));
+        let mut resolver = Resolver::new(definition, sources, Some(target.id.clone()));
         let job = job(&mut resolver, &target, &scope, root, &mut files);
         diagnostics.append(&mut resolver.diagnostics);
         platforms.insert(target.id, target.platform.name.clone());
@@ -52,7 +52,7 @@ pub fn plan(
     if diagnostics.is_empty() {
         return Ok(Plan { name: definition.name.clone(), jobs, platforms, fail_fast, max_parallel, files });
     }
-    diagnostic::sort(&mut diagnostics, source);
+    diagnostic::sort(&mut diagnostics, sources);
     Err(diagnostics)
 }
 
@@ -84,7 +84,7 @@ fn job(
     root: &Utf8Path,
     files: &mut Vec<NeededFile>,
 ) -> Option<Job> {
-    let (definition, source) = (resolver.definition, resolver.source);
+    let (definition, source) = (resolver.definition, resolver.sources.main());
     let scope = Scope { matrix: Some(Object::from(&target.cell)), ..vars.clone() };
     let machine = machine(resolver, target.platform, &scope, root, &target.id);
     // Without a machine the contexts of the steps are not known, and their errors would be made up.

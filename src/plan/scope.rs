@@ -7,7 +7,7 @@ use crate::definition::{self, Definition, Field, List, Setting, TextField};
 use crate::diagnostic::Diagnostic;
 use crate::event::JobId;
 use crate::expression::{self, Environment, EvalError, Expr, Object, Template, Value, template};
-use crate::source::{Place, Route, Source};
+use crate::source::{Place, Route, Sources};
 
 /// The contexts of one job, or of one of its steps. A name that is not set is not known there.
 #[derive(Clone, Default)]
@@ -54,7 +54,7 @@ impl Environment for Scope {
 /// Evaluates fields of one job, and collects what goes wrong.
 pub(super) struct Resolver<'a> {
     pub(super) definition: &'a Definition,
-    pub(super) source: &'a Source,
+    pub(super) sources: &'a Sources,
     /// Named in errors, since the same text may be right in another job.
     pub(super) job: Option<JobId>,
     pub(super) diagnostics: Vec<Diagnostic>,
@@ -63,8 +63,8 @@ pub(super) struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(definition: &'a Definition, source: &'a Source, job: Option<JobId>) -> Self {
-        Self { definition, source, job, diagnostics: Vec::new(), secrets: BTreeSet::new() }
+    pub(super) fn new(definition: &'a Definition, sources: &'a Sources, job: Option<JobId>) -> Self {
+        Self { definition, sources, job, diagnostics: Vec::new(), secrets: BTreeSet::new() }
     }
 
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
@@ -157,7 +157,7 @@ impl<'a> Resolver<'a> {
     /// A script, and the line of the definition that each of its lines comes from.
     pub(super) fn script(&mut self, field: &TextField, scope: &Scope) -> Option<(Text, Vec<u32>)> {
         let pieces = self.pieces(field, scope)?;
-        let numbers = self.source.lines_of(&field.route);
+        let numbers = self.sources.lines_of(&field.route);
         let number = |line: usize| numbers.get(line).or(numbers.last()).copied().unwrap_or(1);
         // `line` counts in the definition's text, which a value of several lines leaves where it is.
         let (mut line, mut lines) = (0, vec![number(0)]);
@@ -185,7 +185,7 @@ impl<'a> Resolver<'a> {
 
     /// The parts of a text; for one that an expression gave, how many line breaks that expression itself has.
     fn pieces(&mut self, field: &TextField, scope: &Scope) -> Option<Vec<(Part, Option<usize>)>> {
-        let written = self.source.text_of(&field.route).unwrap_or_default();
+        let written = self.sources.text_of(&field.route).unwrap_or_default();
         let mut pieces = Vec::new();
         for part in &field.template.parts {
             match part {

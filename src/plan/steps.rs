@@ -65,7 +65,7 @@ fn resolve(
         index,
         id: step.id.clone(),
         name: name.unwrap_or_else(|| default_name(&action)),
-        line: resolver.source.line(&Place::Key(step.route.clone())),
+        line: resolver.sources.line(&Place::Key(step.route.clone())),
         condition: condition?,
         env,
         timeout,

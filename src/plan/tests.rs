@@ -7,14 +7,14 @@ use insta::assert_snapshot;
 
 use super::job::{Action, Condition, Job, Platform, Step};
 use super::{Given, Plan, resolve_variables, select};
-use crate::definition;
+use crate::definition::{self, among};
 use crate::diagnostic;
 use crate::source::dedent::dedent;
 
 /// A plan, or all that is wrong.
 fn plan_with(text: &str, given: &Given) -> Result<Plan, String> {
     let (definition, source) =
-        definition::load("images/ovenbird.yml", &dedent(text)).map_err(|report| report.render(false))?;
+        definition::load("images/ovenbird.yml", &dedent(text), &among(&[])).map_err(|report| report.render(false))?;
     let render = |diagnostics: Vec<diagnostic::Diagnostic>| diagnostic::render(&diagnostics, &source, false);
     let (inputs, _) = resolve_variables(&definition, given).map_err(render)?;
     super::plan(&source, &definition, &inputs, Utf8Path::new("/repo/images")).map_err(render)
@@ -461,7 +461,7 @@ fn files_that_jobs_need_are_listed_once_and_never_for_steps_that_do_not_run() {
     Script /repo/images/scripts/a.sh 1
     Upload /repo/images/site/ 1
     ");
-    let (_, source) = definition::load("ovenbird.yml", &dedent(text)).unwrap();
+    let (_, source) = definition::load("ovenbird.yml", &dedent(text), &among(&[])).unwrap();
     let missing: Vec<_> = plan
         .iter()
         .flat_map(|plan| &plan.files)
@@ -571,7 +571,7 @@ fn a_sensitive_value_never_enters_a_job() {
     assert!(!json.contains("hunter2"), "{json}");
     assert_eq!(plan.jobs[0].secrets, ["token"]);
     assert_eq!(plan.jobs[0].steps[0].name, "Run use ***");
-    let (definition, _) = definition::load("ovenbird.yml", &text).unwrap();
+    let (definition, _) = definition::load("ovenbird.yml", &text, &among(&[])).unwrap();
     let (inputs, secrets) = resolve_variables(&definition, &given).unwrap();
     assert!(inputs.variables.is_empty());
     assert_eq!(plan.jobs[0].env[0].value.expose(&secrets).as_deref(), Ok("Bearer hunter2"));

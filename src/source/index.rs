@@ -6,7 +6,7 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use super::scalar::{Map, Style};
-use super::{Place, Route, Segment};
+use super::{FileId, Place, Route, Segment};
 use crate::diagnostic::{Diagnostic, Label};
 
 /// As deep as the YAML decoder itself goes.
@@ -18,6 +18,7 @@ const LONGEST_MERGE: usize = 16;
 /// Every node of a file. An alias shares the node that it names, so the index never grows beyond the file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
+    file: FileId,
     nodes: Vec<Node>,
 }
 
@@ -103,13 +104,13 @@ impl Node {
 
 impl Index {
     /// Reads the events of a file.
-    pub(super) fn build(text: &str) -> Result<Self, Diagnostic> {
-        let mut builder = Builder::default();
+    pub(super) fn build(file: FileId, text: &str) -> Result<Self, Diagnostic> {
+        let mut builder = Builder { file, ..Builder::default() };
         for event in Parser::new_from_str(text) {
-            let (event, span) = event.map_err(|error| syntax_error(&error))?;
+            let (event, span) = event.map_err(|error| syntax_error(file, &error))?;
             builder.event(event, &span)?;
         }
-        Ok(Self { nodes: builder.nodes })
+        Ok(Self { file, nodes: builder.nodes })
     }
 
     /// The node at a route, or the nearest one above it.
@@ -160,7 +161,7 @@ impl Index {
             for pair in pairs {
                 match seen.get(pair.key.as_str()) {
                     None => drop(seen.insert(&pair.key, &pair.key_span)),
-                    Some(first) => diagnostics.push(duplicate(&pair.key, first, &pair.key_span)),
+                    Some(first) => diagnostics.push(duplicate(self.file, &pair.key, first, &pair.key_span)),
                 }
             }
         }
@@ -168,17 +169,17 @@ impl Index {
     }
 }
 
-fn duplicate(key: &str, first: &Range<usize>, second: &Range<usize>) -> Diagnostic {
+fn duplicate(file: FileId, key: &str, first: &Range<usize>, second: &Range<usize>) -> Diagnostic {
     Diagnostic::error("duplicate-key", format!("the key `{key}` is there twice"))
-        .label(Label::new(Place::Bytes(second.clone())).text("here again"))
-        .label(Label::new(Place::Bytes(first.clone())).text("first here"))
+        .label(Label::new(Place::Bytes(file, second.clone())).text("here again"))
+        .label(Label::new(Place::Bytes(file, first.clone())).text("first here"))
         .help("keep one of them")
 }
 
-fn syntax_error(error: &ScanError) -> Diagnostic {
+fn syntax_error(file: FileId, error: &ScanError) -> Diagnostic {
     let offset = error.marker().byte_offset().unwrap_or_default();
     Diagnostic::error("yaml", format!("not valid YAML: {}", error.info()))
-        .label(Label::new(Place::Bytes(offset..offset)))
+        .label(Label::new(Place::Bytes(file, offset..offset)))
 }
 
 /// A collection whose end is still to come.
@@ -190,6 +191,7 @@ struct Frame {
 
 #[derive(Default)]
 struct Builder {
+    file: FileId,
     nodes: Vec<Node>,
     open: Vec<Frame>,
     anchors: HashMap<usize, usize>,
@@ -204,8 +206,8 @@ impl Builder {
                 self.documents += 1;
                 if self.documents > 1 {
                     return Err(Diagnostic::error("yaml", "the file has more than one YAML document")
-                        .label(Label::new(Place::Bytes(range)).text("the second begins here"))
-                        .help("one file describes one image: move the second document to a file of its own"));
+                        .label(Label::new(Place::Bytes(self.file, range)).text("the second begins here"))
+                        .help("one file is one document: move the second to a file of its own"));
                 }
             }
             Event::Scalar(text, style, anchor, _) => {
@@ -244,7 +246,7 @@ impl Builder {
 
     fn begin(&mut self, span: Range<usize>, content: Content, anchor: usize) -> Result<(), Diagnostic> {
         if self.open.len() == DEEPEST {
-            let label = Label::new(Place::Bytes(span));
+            let label = Label::new(Place::Bytes(self.file, span));
             return Err(Diagnostic::error("yaml", format!("nested deeper than {DEEPEST} levels")).label(label));
         }
         let node = self.add(span, content, anchor);

@@ -1,0 +1,110 @@
+//! The files that a definition names: step files (`uses:`), and the CI configuration that its matrix is read from.
+//!
+//! They are read before anything is decoded, so that decoding borrows from a finished set of files.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_yaml::Value as Yaml;
+
+use crate::diagnostic::Diagnostic;
+use crate::source::{FileId, Place, Route, Sources};
+
+/// Reads a file that a definition names. Handed in, because this room does no I/O.
+pub type ReadFile<'a> = &'a dyn Fn(&Wanted<'_>) -> Result<String, Unreadable>;
+
+/// A file that a definition names.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Relative to `base`, without `.` and `..`.
+    pub path: &'a Utf8Path,
+    pub base: Base,
+}
+
+/// Where a path begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The definition's folder.
+    Definition,
+    /// The root of the repository, which CI configuration counts from.
+    Repository,
+}
+
+/// Why a file can't be read.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// A lowercase fragment, such as ``the file `x` is not there``.
+    pub message: String,
+    pub help: Option<String>,
+}
+
+/// A file still to read, and where it is named.
+struct Named {
+    path: String,
+    base: Base,
+    route: Route,
+}
+
+/// Adds every file that the definition names, and that those name in turn.
+pub(super) fn gather(sources: &mut Sources, read: ReadFile<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    let mut queue = named(sources, FileId::default());
+    while let Some(file) = queue.pop() {
+        let Some(path) = normal(&file.path) else { continue };
+        if sources.find(path.as_str()).is_some() {
+            continue;
+        }
+        match read(&Wanted { path: &path, base: file.base }) {
+            Ok(text) => {
+                let (id, mut wrong) = sources.add(path.as_str(), &text);
+                diagnostics.append(&mut wrong);
+                queue.extend(named(sources, id));
+            }
+            Err(unreadable) => {
+                let diagnostic = Diagnostic::error("missing-file", unreadable.message).at(Place::Value(file.route));
+                diagnostics.push(match unreadable.help {
+                    Some(help) => diagnostic.help(help),
+                    None => diagnostic,
+                });
+            }
+        }
+    }
+}
+
+/// The files that one file names.
+fn named(sources: &Sources, file: FileId) -> Vec<Named> {
+    let (value, root) = (sources.get(file).value(), Route::of(file));
+    let steps = value.get("steps").and_then(Yaml::as_sequence).into_iter().flatten().enumerate();
+    let mut named: Vec<Named> = steps
+        .filter_map(|(index, step)| {
+            let route = root.key("steps").index(index).key("uses");
+            Some(Named { path: step.get("uses")?.as_str()?.to_owned(), base: Base::Definition, route })
+        })
+        .collect();
+    let from = value.get("strategy").and_then(|strategy| strategy.get("from")).and_then(Yaml::as_str);
+    if let Some(path) = from.filter(|_| file == FileId::default()) {
+        let route = root.key("strategy").key("from");
+        named.push(Named { path: path.to_owned(), base: Base::Repository, route });
+    }
+    named
+}
+
+/// A relative path without `.` and `..`; none for one that leaves its base, which decoding reports.
+pub(super) fn normal(path: &str) -> Option<Utf8PathBuf> {
+    let mut normal = Utf8PathBuf::new();
+    for component in Utf8Path::new(path).components() {
+        match component {
+            camino::Utf8Component::Normal(name) => normal.push(name),
+            camino::Utf8Component::CurDir => {}
+            camino::Utf8Component::ParentDir if normal.pop() => {}
+            _ => return None,
+        }
+    }
+    (!normal.as_str().is_empty()).then_some(normal)
+}
+
+/// Reads from what a test gives.
+#[cfg(test)]
+pub(crate) fn among<'a>(files: &'a [(&'a str, &'a str)]) -> impl Fn(&Wanted<'_>) -> Result<String, Unreadable> + 'a {
+    |wanted| match files.iter().find(|(path, _)| wanted.path == *path) {
+        Some((_, text)) => Ok((*text).to_owned()),
+        None => Err(Unreadable { message: format!("the file `{}` is not there", wanted.path), help: None }),
+    }
+}
