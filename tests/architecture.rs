@@ -16,7 +16,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("source", Some(&["diagnostic"])),
     ("diagnostic", Some(&["source"])),
     ("expression", Some(&[])),
-    ("matrix", Some(&["expression"])),
+    ("matrix", Some(&["diagnostic", "expression", "source"])),
     // The closed sets of a job's types (formats, shells, accelerators) are the definition's words too.
     ("definition", Some(&["source", "diagnostic", "expression", "matrix", "plan"])),
     ("plan", Some(&["definition", "diagnostic", "event", "expression", "matrix", "secret", "source"])),

@@ -8,7 +8,8 @@ use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::exit::Wrong;
-use crate::definition::{self, Base, Unreadable, Wanted};
+use super::repository;
+use crate::definition::{self, Base, GivenMatrix, GivenText, Unreadable, Wanted};
 use crate::diagnostic::{self, Diagnostic};
 use crate::plan::job::Job;
 use crate::plan::{self, FileKind, Given, NeededFile, Plan};
@@ -32,6 +33,39 @@ pub(super) struct Planning {
     /// Only the jobs for which this expression is true, such as "matrix.suite == 'trixie'"
     #[arg(long, value_name = "EXPR")]
     pub only: Option<String>,
+    #[command(flatten)]
+    pub matrix: MatrixArgs,
+}
+
+/// A matrix from outside.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct MatrixArgs {
+    /// A matrix in the place of the definition's: JSON as in a workflow, a list of cells, or a file of either
+    #[arg(long, value_name = "JSON|FILE", conflicts_with = "cell")]
+    matrix: Option<String>,
+    /// Only the job of this cell of the matrix, as in a workflow: --cell '${{ toJSON(matrix) }}'
+    #[arg(long, value_name = "JSON")]
+    cell: Option<String>,
+}
+
+impl MatrixArgs {
+    fn read(&self) -> anyhow::Result<GivenMatrix> {
+        if let Some(cell) = &self.cell {
+            return Ok(GivenMatrix::Cell(GivenText { name: "--cell".to_owned(), text: cell.clone() }));
+        }
+        let Some(matrix) = &self.matrix else { return Ok(GivenMatrix::None) };
+        let (name, text) = if matrix.trim_start().starts_with(['{', '[']) {
+            ("--matrix".to_owned(), matrix.clone())
+        } else {
+            let file = Utf8Path::new(matrix);
+            let bytes = std::fs::read(file).map_err(|error| {
+                Wrong::new(format!("failed to read the matrix `{file}`: {error}"))
+                    .hint("`--matrix` takes a file, or JSON that begins with `{` or `[`")
+            })?;
+            (matrix.clone(), utf8(file, bytes)?)
+        };
+        Ok(GivenMatrix::Matrix(GivenText { name, text }))
+    }
 }
 
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
@@ -103,7 +137,9 @@ pub(super) fn load(args: &Planning, jobs: &[String], colour: bool) -> anyhow::Re
     let text = read(&args.file)?;
     let name = args.file.as_str();
     let root = root_of(&args.file)?;
-    let (definition, sources) = match definition::load(name, &text, &|wanted| read_named(&root, wanted)) {
+    let matrix = args.matrix.read()?;
+    let read = |wanted: &Wanted<'_>| read_named(&root, wanted);
+    let (definition, sources) = match definition::load_with(name, &text, &read, &matrix) {
         Ok(loaded) => loaded,
         Err(report) => return tell(&report.render(colour)),
     };
@@ -142,13 +178,15 @@ fn read(file: &Utf8Path) -> anyhow::Result<String> {
 
 /// A file that the definition names. `root` is the definition's folder.
 fn read_named(root: &Utf8Path, wanted: &Wanted<'_>) -> Result<String, Unreadable> {
+    let repository = repository_of(root);
     let base = match wanted.base {
         Base::Definition => root,
-        Base::Repository => repository_of(root),
+        Base::Repository => repository,
+        Base::Matching => return Ok(repository::matching(repository, wanted.path.as_str()).join("\n")),
     };
     let path = base.join(wanted.path);
     let unreadable = |message: String, help: Option<String>| Unreadable { message, help };
-    let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
+    let bytes = repository::read(repository, &path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             let near = siblings(&path);
             let name = path.file_name().unwrap_or_default();

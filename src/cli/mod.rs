@@ -8,6 +8,7 @@ mod exit;
 mod job;
 mod load;
 mod plan;
+mod repository;
 mod validate;
 
 use std::process::ExitCode;

@@ -19,6 +19,8 @@ pub(super) struct Args {
     /// A YAML file of variables; --var wins over it
     #[arg(long, value_name = "FILE")]
     var_file: Vec<Utf8PathBuf>,
+    #[command(flatten)]
+    matrix: load::MatrixArgs,
 }
 
 impl Args {
@@ -30,7 +32,7 @@ impl Args {
 #[expect(clippy::print_stderr, reason = "a verdict is talk")]
 pub(super) fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
     let (vars, var_file) = (args.vars.clone(), args.var_file.clone());
-    let args = load::Planning { file: args.definition(), vars, var_file, only: None };
+    let args = load::Planning { file: args.definition(), vars, var_file, only: None, matrix: args.matrix.clone() };
     let Some(loaded) = load::load(&args, &[], colour)? else { return Ok(Exit::Wrong) };
     let jobs = loaded.jobs.len();
     eprintln!("`{}` is valid: {jobs} {}.", args.file, if jobs == 1 { "job" } else { "jobs" });

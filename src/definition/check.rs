@@ -69,7 +69,7 @@ pub(super) fn check(decoder: &mut Decoder<'_>, definition: &Definition) {
             one,
             variables: readable("variables"),
             env: readable("env"),
-            matrix: readable("strategy") && !is_matrix_elsewhere(source),
+            matrix: readable("strategy") && (definition.strategy.keys.is_some() || !has_matrix(source)),
             steps: source.value().get("steps").and_then(serde_yaml::Value::as_sequence).map(Vec::len)
                 == Some(definition.steps.len()),
         };
@@ -77,9 +77,10 @@ pub(super) fn check(decoder: &mut Decoder<'_>, definition: &Definition) {
     }
 }
 
-/// Whether the definition asks for a matrix from another file, which is reported as not there yet.
-fn is_matrix_elsewhere(source: &Source) -> bool {
-    source.value().get("strategy").is_some_and(|strategy| strategy.get("from").is_some())
+/// Whether the definition asks for a matrix, its own or that of another file.
+fn has_matrix(source: &Source) -> bool {
+    let strategy = source.value().get("strategy");
+    strategy.is_some_and(|strategy| strategy.get("from").or_else(|| strategy.get("matrix")).is_some())
 }
 
 struct Checker<'a> {

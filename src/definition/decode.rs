@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde_yaml::Value as Yaml;
 
+use super::given::GivenFile;
 use super::model::{Field, List, Problem, Read, Setting, TextField};
 use super::scalar::describe;
 use crate::diagnostic::{self, Diagnostic, Label};
@@ -60,6 +61,8 @@ pub(super) struct Decoder<'s> {
     pub(super) uses: Vec<Use>,
     /// The step that is being decoded.
     pub(super) step: Option<usize>,
+    /// What the command line gives of the matrix.
+    pub(super) given: GivenFile,
 }
 
 /// The keys that a mapping may have.
@@ -122,7 +125,7 @@ pub(crate) fn bad_value(problem: Problem, route: &Route) -> Diagnostic {
 
 impl<'s> Decoder<'s> {
     pub(super) fn new(sources: &'s Sources) -> Self {
-        Self { sources, diagnostics: Vec::new(), uses: Vec::new(), step: None }
+        Self { sources, diagnostics: Vec::new(), uses: Vec::new(), step: None, given: GivenFile::default() }
     }
 
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {

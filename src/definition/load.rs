@@ -3,6 +3,7 @@
 use super::check;
 use super::decode::{Decoder, Keys, Node, Site};
 use super::files::{self, ReadFile};
+use super::given::{self, GivenFile, GivenMatrix};
 use super::model::{Definition, Problem};
 use super::{output, platform, scalar, step, strategy, variable};
 use crate::diagnostic::{self, Diagnostic, Severity};
@@ -35,11 +36,25 @@ impl Report {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(file_name: &str, text: &str, read: ReadFile<'_>) -> Result<(Definition, Sources), Box<Report>> {
+    load_with(file_name, text, read, &GivenMatrix::None)
+}
+
+/// [`load`], with a matrix or a cell from outside.
+///
+/// # Errors
+/// Everything that is wrong with either.
+pub fn load_with(
+    file_name: &str,
+    text: &str,
+    read: ReadFile<'_>,
+    matrix: &GivenMatrix,
+) -> Result<(Definition, Sources), Box<Report>> {
     let (mut sources, mut diagnostics) = Sources::parse(file_name, text);
     let mut definition = None;
     if diagnostics.is_empty() {
+        let given = given::add(&mut sources, matrix, &mut diagnostics);
         files::gather(&mut sources, read, &mut diagnostics);
-        definition = decode(&sources, &mut diagnostics);
+        definition = decode(&sources, given, &mut diagnostics);
     }
     diagnostic::sort(&mut diagnostics, &sources);
     match definition {
@@ -48,7 +63,7 @@ pub fn load(file_name: &str, text: &str, read: ReadFile<'_>) -> Result<(Definiti
     }
 }
 
-fn decode(sources: &Sources, diagnostics: &mut Vec<Diagnostic>) -> Option<Definition> {
+fn decode(sources: &Sources, given: GivenFile, diagnostics: &mut Vec<Diagnostic>) -> Option<Definition> {
     if sources.main().value().is_null() {
         let message = "the file is empty: it has to describe an image";
         let help = "begin with `name:` and `platforms:`";
@@ -57,6 +72,7 @@ fn decode(sources: &Sources, diagnostics: &mut Vec<Diagnostic>) -> Option<Defini
         return None;
     }
     let mut decoder = Decoder::new(sources);
+    decoder.given = given;
     let definition = definition(&mut decoder);
     diagnostics.append(&mut decoder.diagnostics);
     definition
@@ -71,7 +87,7 @@ fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
         decoder.literal(&node, language);
     }
     let variables = table.get("variables").map(|node| variable::variables(decoder, &node)).unwrap_or_default();
-    let strategy = table.get("strategy").map(|node| strategy::strategy(decoder, &node)).unwrap_or_default();
+    let decoded = strategy::strategy(decoder, table.get("strategy").as_ref());
     let platforms = decoder.require(&table, "platforms", KEYS);
     let platforms = platforms.map(|node| platform::platforms(decoder, &node)).unwrap_or_default();
     let env = table.get("env").map(|node| step::env(decoder, &node, Site::JobEnv)).unwrap_or_default();
@@ -79,7 +95,8 @@ fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
     let defaults = defaults.unwrap_or_default();
     let steps = table.get("steps").map(|node| step::steps(decoder, &node)).unwrap_or_default();
     let outputs = table.get("outputs").map(|node| output::outputs(decoder, &node)).unwrap_or_default();
-    strategy::check_platforms(decoder, source, &strategy, &platforms);
+    strategy::check_platforms(decoder, source, &decoded, &platforms);
+    let strategy = decoded.strategy;
     let name = required_name.unwrap_or_default();
     let definition = Definition { name, variables, strategy, platforms, env, defaults, steps, outputs };
     check::check(decoder, &definition);

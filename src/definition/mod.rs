@@ -10,6 +10,7 @@
 mod check;
 mod decode;
 mod files;
+mod given;
 mod load;
 mod model;
 mod output;
@@ -26,7 +27,8 @@ pub(crate) use decode::bad_value;
 #[cfg(test)]
 pub(crate) use files::among;
 pub use files::{Base, ReadFile, Unreadable, Wanted};
-pub use load::{Report, load};
+pub use given::{GivenMatrix, GivenText};
+pub use load::{Report, load, load_with};
 pub use model::{
     Action, Condition, Debian, Defaults, Definition, EnvVar, Field, List, Platform, Problem, Read, Setting, Source,
     Step, Strategy, TextField, Variable,

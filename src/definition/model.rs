@@ -85,6 +85,8 @@ pub struct Strategy {
     pub max_parallel: Option<Field<u32>>,
     /// The expanded matrix; none: there is no matrix.
     pub cells: Option<Vec<Cell>>,
+    /// Which of the cells is the only one to be planned; none: all of them.
+    pub cell: Option<usize>,
     /// Every key that a cell has; none: there is no matrix.
     pub keys: Option<Vec<String>>,
 }

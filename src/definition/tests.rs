@@ -1039,23 +1039,11 @@ fn an_if_that_begins_with_an_exclamation_mark_needs_quotes() {
 #[test]
 fn a_matrix_from_another_file_is_one_error_not_many() {
     assert_snapshot!(check_with("strategy: { from: ci.yml, job: a }\nsteps: [{ run: \"${{ matrix.x }}\" }]\n"), @"
-    error[not-yet]: this version of Ovenbird does not have `from` yet
-     --> ovenbird.yml:1:13
-      |
-    1 | strategy: { from: ci.yml, job: a }
-      |             ^^^^
-
     error[missing-file]: the file `ci.yml` is not there
      --> ovenbird.yml:1:19
       |
     1 | strategy: { from: ci.yml, job: a }
       |                   ^^^^^^
-
-    error[not-yet]: this version of Ovenbird does not have `job` yet
-     --> ovenbird.yml:1:27
-      |
-    1 | strategy: { from: ci.yml, job: a }
-      |                           ^^^
     ");
 }
 
@@ -1152,31 +1140,37 @@ fn a_matrix_follows_githubs_rules() {
       |
       = help: so there would be no job at all
     ");
-    assert_snapshot!(check_with("strategy:\n  matrix: ${{ fromJSON(vars.m) }}\n"), @r"
-    error[not-yet]: this version of Ovenbird does not have expressions in a matrix yet
-     --> ovenbird.yml:2:11
+    assert_snapshot!(check_with("strategy:\n  matrix: ${{ fromJSON(vars.m) }}\n"), @"
+    error[matrix-context]: the matrix needs `vars`, which has no value yet when the jobs are decided
+     --> ovenbird.yml:2:24
       |
     2 |   matrix: ${{ fromJSON(vars.m) }}
-      |           ^^^^^^^^^^^^^^^^^^^^^^^
+      |                        ^^^^^^
+      |
+      = help: give the matrix as `--matrix JSON`, or one cell of it as `--cell JSON`
     ");
-    assert_snapshot!(check_with("strategy: { from: .gitlab-ci.yml, matrix: { suite: [\"${{ vars.s }}\"] } }\n"), @r#"
-    error[not-yet]: this version of Ovenbird does not have `from` yet
+    assert_snapshot!(check_with("strategy: { from: .gitlab-ci.yml, job: a, matrix: { suite: [\"${{ vars.s }}\"] } }\n"), @r#"
+    error[conflict]: `matrix` and `from` exclude each other
      --> ovenbird.yml:1:13
       |
-    1 | strategy: { from: .gitlab-ci.yml, matrix: { suite: ["${{ vars.s }}"] } }
+    1 | strategy: { from: .gitlab-ci.yml, job: a, matrix: { suite: ["${{ vars.s }}"] } }
       |             ^^^^
+      |
+      = help: a matrix is here, or read from there
 
     error[missing-file]: the file `.gitlab-ci.yml` is not there
      --> ovenbird.yml:1:19
       |
-    1 | strategy: { from: .gitlab-ci.yml, matrix: { suite: ["${{ vars.s }}"] } }
+    1 | strategy: { from: .gitlab-ci.yml, job: a, matrix: { suite: ["${{ vars.s }}"] } }
       |                   ^^^^^^^^^^^^^^
 
-    error[not-yet]: this version of Ovenbird does not have expressions in a matrix yet
-     --> ovenbird.yml:1:53
+    error[matrix-context]: the matrix needs `vars`, which has no value yet when the jobs are decided
+     --> ovenbird.yml:1:66
       |
-    1 | strategy: { from: .gitlab-ci.yml, matrix: { suite: ["${{ vars.s }}"] } }
-      |                                                     ^^^^^^^^^^^^^^^
+    1 | strategy: { from: .gitlab-ci.yml, job: a, matrix: { suite: ["${{ vars.s }}"] } }
+      |                                                                  ^^^^^^
+      |
+      = help: give the matrix as `--matrix JSON`, or one cell of it as `--cell JSON`
     "#);
     let values = (0..257).map(|value| value.to_string()).collect::<Vec<_>>().join(",");
     assert!(

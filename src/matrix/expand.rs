@@ -39,6 +39,12 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// A cell all of whose values are originals.
+    #[must_use]
+    pub fn of_originals(values: Map<String, Json>) -> Self {
+        Self { originals: values.len(), values }
+    }
+
     /// The values that name the cell: those of the vectors, or all of an `include` that is a cell of its own.
     pub fn originals(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.values.iter().take(self.originals).map(|(key, value)| (key.as_str(), value))

@@ -73,7 +73,12 @@ fn targets(definition: &Definition) -> Vec<Target<'_>> {
     let targets = matrix::job_ids(cells)
         .into_iter()
         .zip(cells)
-        .filter_map(|(id, cell)| Some(Target { id: JobId(id), platform: platform(cell)?, cell: cell.values.clone() }));
+        .enumerate()
+        // Ids are those of the whole matrix, so that a cell alone has the same one.
+        .filter(|(index, _)| definition.strategy.cell.is_none_or(|cell| cell == *index))
+        .filter_map(|(_, (id, cell))| {
+            Some(Target { id: JobId(id), platform: platform(cell)?, cell: cell.values.clone() })
+        });
     targets.collect()
 }
 
