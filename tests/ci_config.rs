@@ -3,6 +3,8 @@
 //! The first line of a file names the job, `# job: build`. The result is beside it, in `NAME.snap`: a line a cell, or the
 //! error as people read it. Files in `ci/` are what others include.
 
+#![expect(clippy::unwrap_used, reason = "a failed test is what it is for")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -10,7 +10,7 @@ use super::scalar::describe;
 use crate::diagnostic::{self, Diagnostic, Label};
 use crate::expression::template::{self, Part};
 use crate::expression::{Expr, SyntaxError, Template, Value};
-use crate::source::{Place, Route, Sources};
+use crate::source::{FileId, Place, Route, Sources};
 
 /// A value of the file, and the way to it.
 #[derive(Clone, Debug)]
@@ -63,6 +63,8 @@ pub(super) struct Decoder<'s> {
     pub(super) step: Option<usize>,
     /// What the command line gives of the matrix.
     pub(super) given: GivenFile,
+    /// Files that something is already known to be wrong with.
+    pub(super) broken: Vec<FileId>,
 }
 
 /// The keys that a mapping may have.
@@ -125,7 +127,14 @@ pub(crate) fn bad_value(problem: Problem, route: &Route) -> Diagnostic {
 
 impl<'s> Decoder<'s> {
     pub(super) fn new(sources: &'s Sources) -> Self {
-        Self { sources, diagnostics: Vec::new(), uses: Vec::new(), step: None, given: GivenFile::default() }
+        Self {
+            sources,
+            diagnostics: Vec::new(),
+            uses: Vec::new(),
+            step: None,
+            given: GivenFile::default(),
+            broken: Vec::new(),
+        }
     }
 
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {

@@ -61,7 +61,13 @@ enum Kind {
 pub(super) fn gather(sources: &mut Sources, read: ReadFile<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let mut queue = named(sources, FileId::default());
     while let Some(file) = queue.pop() {
-        let Some(path) = normal(&file.path) else { continue };
+        let is_included = file.kind == Kind::Ci && file.route.file() != FileId::default();
+        let Some(path) = normal(&file.path).filter(|path| !is_included || *path == file.path) else {
+            if is_included {
+                diagnostics.push(not_from_the_root(file));
+            }
+            continue;
+        };
         if sources.find(path.as_str()).is_some() {
             continue;
         }
@@ -87,6 +93,13 @@ pub(super) fn gather(sources: &mut Sources, read: ReadFile<'_>, diagnostics: &mu
             }
         }
     }
+}
+
+/// GitLab takes paths as its repository has them.
+fn not_from_the_root(file: Named) -> Diagnostic {
+    let message = format!("GitLab finds no file at `{}`", file.path);
+    let help = "write the path from the repository's root, without `.` and `..`";
+    Diagnostic::error("missing-file", message).at(Place::Value(file.route)).help(help)
 }
 
 /// The files that one file names.

@@ -43,8 +43,9 @@ pub(super) struct GivenFile {
 pub(super) fn add(sources: &mut Sources, given: &GivenMatrix, diagnostics: &mut Vec<Diagnostic>) -> GivenFile {
     let mut add = |given: &GivenText| {
         let (id, mut wrong) = sources.add(&given.name, &given.text);
+        let is_readable = wrong.is_empty();
         diagnostics.append(&mut wrong);
-        Some(id)
+        is_readable.then_some(id)
     };
     match given {
         GivenMatrix::None => GivenFile::default(),
@@ -93,9 +94,9 @@ pub(super) fn cell(decoder: &mut Decoder<'_>, found: Option<Outcome>, strategy: 
 }
 
 fn no_such_cell(cells: &[Cell], cell: &Map<String, Json>, route: &Route) -> Diagnostic {
-    let shared = |other: &Cell| cell.iter().filter(|(key, value)| has(&other.values, key, value)).count();
+    let near = |other: &Cell| cell.iter().map(|(key, value)| nearness(&other.values, key, value)).sum::<f64>();
     // Of several the first: cells are in the order that a person wrote them in.
-    let nearest = cells.iter().rev().max_by_key(|other| shared(other));
+    let nearest = cells.iter().rev().max_by(|left, right| near(left).total_cmp(&near(right)));
     let diagnostic = Diagnostic::error("matrix", "the matrix has no such cell");
     let Some(nearest) = nearest else { return diagnostic.at(Place::Value(route.clone())) };
     let different: Vec<_> = cell.iter().filter(|(key, value)| !has(&nearest.values, key, value)).collect();
@@ -110,6 +111,15 @@ fn no_such_cell(cells: &[Cell], cell: &Map<String, Json>, route: &Route) -> Diag
         diagnostic = diagnostic.at(Place::Value(route.clone()));
     }
     diagnostic.help(format!("the nearest cell is `{}`", Json::Object(nearest.values.clone())))
+}
+
+/// From 0 to 1: how alike a value is to the one that is there under its key. What is equal counts most.
+fn nearness(values: &Map<String, Json>, key: &str, value: &Json) -> f64 {
+    match values.iter().find(|(other, _)| same_key(other, key)) {
+        Some((_, there)) if same(there, value) => 1.0,
+        Some((_, there)) => strsim::normalized_damerau_levenshtein(&there.to_string(), &value.to_string()) / 2.0,
+        None => 0.0,
+    }
 }
 
 fn same_key(left: &str, right: &str) -> bool {
@@ -135,5 +145,139 @@ fn same(left: &Json, right: &Json) -> bool {
                 && left.iter().all(|(key, value)| right.get(key).is_some_and(|other| same(value, other)))
         }
         (left, right) => Value::from(left) == Value::from(right),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::super::{among, load_with};
+    use super::*;
+    use crate::matrix::job_ids;
+
+    const MATRIX: &str =
+        "strategy: { matrix: { suite: [bookworm, trixie], v: [1, 2], include: [{ v: 2, x: { a: 1 } }] } }\n";
+    const DYNAMIC: &str = "strategy: { from: .github/workflows/x.yml, job: build }\nenv: { X: \"${{ matrix.x }}\" }\n";
+
+    fn matrix(text: &str) -> GivenMatrix {
+        GivenMatrix::Matrix(GivenText { name: "--matrix".to_owned(), text: text.to_owned() })
+    }
+
+    fn cell(text: &str) -> GivenMatrix {
+        GivenMatrix::Cell(GivenText { name: "--cell".to_owned(), text: text.to_owned() })
+    }
+
+    /// The ids of the jobs, or what is wrong.
+    fn jobs(strategy: &str, given: &GivenMatrix) -> String {
+        let platforms = "platforms: { qemu: { builder: qemu, source: { debian: bookworm } } }";
+        let workflow = "on: push\njobs: { build: { strategy: { matrix: \"${{ fromJSON(needs.a.outputs.b) }}\" } } }\n";
+        let files = [(".github/workflows/x.yml", workflow)];
+        match load_with("ovenbird.yml", &format!("name: web\n{strategy}{platforms}\n"), &among(&files), given) {
+            Ok((definition, _)) => {
+                let strategy = definition.strategy;
+                let Some(cells) = strategy.cells else { return "no matrix".to_owned() };
+                let ids = job_ids(&cells).into_iter().enumerate();
+                let ids = ids.filter(|(index, _)| strategy.cell.is_none_or(|cell| cell == *index));
+                ids.map(|(_, id)| id).collect::<Vec<_>>().join(" ")
+            }
+            Err(report) => report.render(false),
+        }
+    }
+
+    #[test]
+    fn a_given_matrix_takes_the_place_of_the_definitions() {
+        assert_eq!(jobs(MATRIX, &matrix(r#"{ "suite": ["sid"], "v": [3, 4] }"#)), "sid-3 sid-4");
+        assert_eq!(jobs(MATRIX, &matrix(r#"{ "include": [{ "suite": "sid" }, { "v": 1 }] }"#)), "sid 1");
+        assert_eq!(jobs("", &matrix(r#"[{ "suite": "sid" }, { "suite": "forky", "v": 1 }]"#)), "sid forky-1");
+        assert_eq!(jobs(DYNAMIC, &matrix(r#"{ "x": [1, 2] }"#)), "1 2");
+        assert_eq!(jobs("", &matrix("suite:\n  - sid\n  - forky\n")), "sid forky");
+    }
+
+    #[test]
+    fn a_given_matrix_is_checked_as_one_in_the_file() {
+        assert_snapshot!(jobs(MATRIX, &matrix("suite: sid\nv: [1]\nexclude:\n  - { suit: sid }\n")), @"
+        error[bad-value]: expected a list of values, found a text
+         --> --matrix:1:8
+          |
+        1 | suite: sid
+          |        ^^^
+          |
+          = help: write `suite: [sid]`
+        ");
+        assert_snapshot!(jobs(MATRIX, &matrix(r#"[{ "suite": "sid" }, {}]"#)), @r#"
+        error[matrix]: a cell is empty
+         --> --matrix:1:22
+          |
+        1 | [{ "suite": "sid" }, {}]
+          |                      ^
+        "#);
+        assert_snapshot!(jobs(MATRIX, &matrix(r#"{ "suite": ["#)), @r#"
+        error[yaml]: not valid YAML: unclosed bracket '['
+         --> --matrix:1:12
+          |
+        1 | { "suite": [
+          |            ^
+        "#);
+    }
+
+    #[test]
+    fn a_cell_is_found_by_its_values_and_keeps_its_id() {
+        assert_eq!(jobs(MATRIX, &cell(r#"{ "suite": "trixie", "v": 1 }"#)), "trixie-1");
+        assert_eq!(jobs(MATRIX, &cell(r#"{ "x": { "a": 1.0 }, "V": 2.0, "suite": "trixie" }"#)), "trixie-2");
+        let alike = "strategy: { matrix: { v: [a b, a-b] } }\n";
+        let (whole, alone) = (jobs(alike, &GivenMatrix::None), jobs(alike, &cell(r#"{ "v": "a-b" }"#)));
+        assert_eq!(whole.split(' ').next_back(), Some(alone.as_str()));
+    }
+
+    #[test]
+    fn a_cell_that_is_none_of_the_matrix_is_shown_the_nearest() {
+        assert_snapshot!(jobs(MATRIX, &cell("{\n  \"suite\": \"trixy\",\n  \"v\": 1\n}")), @r#"
+        error[matrix]: the matrix has no such cell
+         --> --cell:2:12
+          |
+        2 |   "suite": "trixy",
+          |            ^^^^^^^ "trixie" in the nearest cell
+          |
+          = help: the nearest cell is `{"suite":"trixie","v":1}`
+        "#);
+        assert_snapshot!(jobs(MATRIX, &cell(r#"{ "suite": "trixie", "v": "1" }"#)), @r#"
+        error[matrix]: the matrix has no such cell
+         --> --cell:1:27
+          |
+        1 | { "suite": "trixie", "v": "1" }
+          |                           ^^^ 1 in the nearest cell
+          |
+          = help: the nearest cell is `{"suite":"trixie","v":1}`
+        "#);
+        assert_snapshot!(jobs(MATRIX, &cell(r#"{ "suite": "trixie" }"#)), @r#"
+        error[matrix]: the matrix has no such cell
+         --> --cell:1:1
+          |
+        1 | { "suite": "trixie" }
+          | ^
+          |
+          = help: the nearest cell is `{"suite":"trixie","v":1}`
+        "#);
+        assert_snapshot!(jobs(MATRIX, &cell("null")), @"
+        error[wrong-type]: expected a cell, a mapping of keys to values, found nothing
+         --> --cell:1:1
+          |
+        1 | null
+          | ^^^^
+        ");
+    }
+
+    #[test]
+    fn without_a_matrix_that_is_known_a_cell_stands_alone() {
+        assert_eq!(jobs("", &cell(r#"{ "suite": "trixie", "v": 1 }"#)), "trixie-1");
+        assert_eq!(jobs(DYNAMIC, &cell(r#"{ "suite": "trixie", "v": 1 }"#)), "trixie-1");
+        assert_eq!(jobs("", &cell("null")), "no matrix");
+    }
+
+    #[test]
+    fn a_cell_does_not_hide_what_is_wrong_with_the_matrix() {
+        let wrong = "strategy: { matrix: { suite: bookworm } }\n";
+        assert!(jobs(wrong, &cell(r#"{ "suite": "bookworm" }"#)).contains("expected a list of values"));
     }
 }

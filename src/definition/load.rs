@@ -73,6 +73,8 @@ fn decode(sources: &Sources, given: GivenFile, diagnostics: &mut Vec<Diagnostic>
     }
     let mut decoder = Decoder::new(sources);
     decoder.given = given;
+    let places = diagnostics.iter().filter_map(|diagnostic| diagnostic.labels.first());
+    decoder.broken = places.map(|label| label.place.file()).collect();
     let definition = definition(&mut decoder);
     diagnostics.append(&mut decoder.diagnostics);
     definition

@@ -87,7 +87,7 @@ pub struct Strategy {
     pub cells: Option<Vec<Cell>>,
     /// Which of the cells is the only one to be planned; none: all of them.
     pub cell: Option<usize>,
-    /// Every key that a cell has; none: there is no matrix.
+    /// Every key that a cell has; none: there is no matrix, or only some of its cells are known.
     pub keys: Option<Vec<String>>,
 }
 

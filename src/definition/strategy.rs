@@ -12,8 +12,8 @@ use super::model::{Field, Platform, Read, Setting, Strategy};
 use super::scalar;
 use crate::diagnostic::{Diagnostic, Label};
 use crate::expression::Value;
-use crate::matrix::{self, Cell, Found, NEEDS_CONTEXTS};
-use crate::source::{Place, Route, Source};
+use crate::matrix::{self, Cell, Found, NEEDS_CONTEXTS, System};
+use crate::source::{FileId, Place, Route, Source};
 
 const KEYS: Keys =
     Keys { of: "`strategy`", known: &["matrix", "from", "job", "fail-fast", "max-parallel"], later: &[] };
@@ -45,10 +45,11 @@ pub(super) fn strategy(decoder: &mut Decoder<'_>, node: Option<&Node<'_>>) -> De
         Some(given) => Some(given),
         None => matrix,
     };
-    let found = given::cell(decoder, found, &mut strategy);
-    match found {
+    // A cell that stands alone may lack keys that the others have.
+    let is_whole = !matches!(found, Some(Err(_)));
+    match given::cell(decoder, found, &mut strategy) {
         Some(Ok(found)) => {
-            strategy.keys = Some(keys_of(&found.cells));
+            strategy.keys = is_whole.then(|| keys_of(&found.cells));
             strategy.cells = Some(found.cells);
             Decoded { strategy, values: found.values }
         }
@@ -104,6 +105,12 @@ fn from_ci(
     // A file that can't be read was reported when it was to be read.
     let sources = decoder.sources;
     let Some(file) = sources.find(path.as_str()) else { return Some(Err(Vec::new())) };
+    // Nor is one followed that includes what can't be read: what is missing there would be made up.
+    let includes = matrix::system(sources.get(file)) == System::GitLab;
+    let is_of_it = |broken: &FileId| *broken == file || includes && *broken != FileId::default();
+    if decoder.broken.iter().any(is_of_it) {
+        return Some(Err(Vec::new()));
+    }
     let Some(job) = table.get("job") else {
         decoder.push(which_job(sources.get(file), from));
         return Some(Err(Vec::new()));

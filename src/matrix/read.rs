@@ -341,6 +341,9 @@ fn matrix_error(error: &MatrixError, route: &Route, include: &Route) -> Diagnost
             (format!("the matrix has the key `{key}` in two spellings"), route.key(key))
         }
         MatrixError::EmptyExclude { index } => ("an entry of `exclude` is empty".to_owned(), exclude.index(*index)),
+        MatrixError::EmptyInclude { index } if include == route => {
+            ("a cell is empty".to_owned(), include.index(*index))
+        }
         MatrixError::EmptyInclude { index } => ("an entry of `include` is empty".to_owned(), include.index(*index)),
         MatrixError::NoVectors => ("the matrix has no key".to_owned(), route.clone()),
         MatrixError::TooManyCells { cells } => {

@@ -59,7 +59,6 @@ pub(super) fn read(sources: &Sources, file: FileId, job: &str, named: &Label) ->
 }
 
 /// The jobs of a file that have a matrix of their own.
-
 pub(super) fn jobs_with_matrix(value: &Yaml) -> Vec<&str> {
     let jobs = value.as_mapping().into_iter().flatten();
     let with = jobs.filter(|(_, job)| job.get("parallel").is_some_and(|parallel| parallel.get("matrix").is_some()));
