@@ -259,4 +259,35 @@ mod tests {
         let latin = text(b"name: web\n\n# f\xfcr\nsteps: []\n");
         assert_eq!(latin, Err("the definition is not UTF-8: web.yml:3".to_owned()));
     }
+
+    #[test]
+    fn a_matrix_is_json_itself_or_a_file_and_excludes_a_cell() {
+        #[derive(Debug, clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            args: MatrixArgs,
+        }
+        let file = tempfile::NamedTempFile::new().map(|file| file.path().display().to_string());
+        let file = file.unwrap_or_default();
+        let read = |arguments: &[&str]| -> Result<String, String> {
+            let command = <Command as clap::Parser>::try_parse_from([&["plan"], arguments].concat());
+            let args = command.map_err(|error| error.kind().to_string())?.args;
+            Ok(match args.read().map_err(|error| error.to_string())? {
+                GivenMatrix::None => "none".to_owned(),
+                GivenMatrix::Matrix(given) | GivenMatrix::Cell(given) => format!("{}: {}", given.name, given.text),
+            })
+        };
+        assert_eq!(read(&[]), Ok("none".to_owned()));
+        assert_eq!(read(&["--matrix", r#" {"a":[1]}"#]), Ok(r#"--matrix:  {"a":[1]}"#.to_owned()));
+        assert_eq!(read(&["--matrix", "[]"]), Ok("--matrix: []".to_owned()));
+        assert_eq!(read(&["--cell", r#"{"a":1}"#]), Ok(r#"--cell: {"a":1}"#.to_owned()));
+        assert_eq!(
+            read(&["--matrix", &file]),
+            Err(format!("failed to read the matrix `{file}`: No such file or directory (os error 2)"))
+        );
+        assert_eq!(
+            read(&["--matrix", "[]", "--cell", "{}"]),
+            Err(clap::error::ErrorKind::ArgumentConflict.to_string())
+        );
+    }
 }

@@ -15,7 +15,7 @@ const DEEPEST_EXTENDS: usize = 10;
 const DEEPEST_REFERENCE: usize = 10;
 
 /// How many values one job may be made of: references to lists of references multiply, and a person needs far fewer.
-const MOST_VALUES: usize = 100_000;
+const MOST_VALUES: usize = 1_000_000;
 
 /// The jobs of a configuration, templates among them.
 pub(super) struct Jobs<'a> {

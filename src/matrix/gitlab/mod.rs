@@ -228,3 +228,102 @@ fn product(vectors: &[Vector]) -> Vec<Cell> {
     }
     rows.into_iter().map(Cell::of_originals).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test is what it is for")]
+
+    use super::*;
+    use crate::source::Route;
+
+    /// The number of cells of the job `build`, or the messages of what is wrong. The first file is the configuration.
+    fn cells(files: &[(&str, &str)]) -> Result<usize, Vec<String>> {
+        let (mut sources, mut wrong) = Sources::parse(files[0].0, files[0].1);
+        for (name, text) in &files[1..] {
+            wrong.extend(sources.add(name, text).1);
+        }
+        assert_eq!(wrong, []);
+        let named = Label::new(Place::Value(Route::root()));
+        let found = read(&sources, FileId::default(), "build", &named).map(|found| found.cells.len());
+        found.map_err(|errors| errors.into_iter().map(|error| error.message).collect())
+    }
+
+    #[test]
+    fn variables_of_gitlab_are_told_from_other_dollar_signs() {
+        for (text, name) in [
+            ("$A", "$A"),
+            ("a-$B_1.x", "$B_1"),
+            ("${C}d", "${C}"),
+            ("x $[[ inputs.y ]]", "$[[ inputs.y ]]"),
+            ("$$$D", "$D"),
+        ] {
+            assert_eq!(variable(text).as_deref(), Some(name), "{text}");
+        }
+        for text in ["", "$", "5$", "$5", "$$A", "a $ b", "$[x]", "${open", "$[[ open"] {
+            assert_eq!(variable(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_star_matches_in_a_folder_and_two_match_below_it() {
+        for (pattern, path, fits) in [
+            ("ci/*.yml", "ci/a.yml", true),
+            ("ci/*.yml", "ci/a/b.yml", false),
+            ("ci/**.yml", "ci/a/b.yml", true),
+            ("ci/**/*.yml", "ci/a/b.yml", true),
+            ("ci/**/*.yml", "ci/b.yml", false),
+            ("*/a*.yml", "ci/abc.yml", true),
+            ("*/a*.yml", "ci/xabc.yml", false),
+            ("ü*", "üß", true),
+        ] {
+            assert_eq!(matches(pattern, path), fits, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn references_that_multiply_are_stopped() {
+        let mut text = "build: { parallel: { matrix: [{ A: !reference [.l0, x] }] } }\n".to_owned();
+        for level in 0..9 {
+            let next = format!("!reference [.l{}, x]", level + 1);
+            text.push_str(&format!(".l{level}: {{ x: [{}] }}\n", vec![next; 40].join(", ")));
+        }
+        text.push_str(".l9: { x: [a] }\n");
+        let errors = cells(&[(".gitlab-ci.yml", &text)]).unwrap_err();
+        assert_eq!(errors, ["`extends` and `!reference` make more than 1000000 values of this"]);
+    }
+
+    #[test]
+    fn references_lead_through_ten_others_at_most() {
+        let chain = |length: usize| {
+            let mut text = "build: { parallel: { matrix: [{ A: !reference [.l1, x] }] } }\n".to_owned();
+            for level in 1..length {
+                text.push_str(&format!(".l{level}: {{ x: !reference [.l{}, x] }}\n", level + 1));
+            }
+            text.push_str(&format!(".l{length}: {{ x: [a, b] }}\n"));
+            cells(&[(".gitlab-ci.yml", &text)])
+        };
+        assert_eq!(chain(10), Ok(2));
+        assert_eq!(chain(11), Err(vec!["references lead through more than 10 others, GitLab's limit".to_owned()]));
+    }
+
+    #[test]
+    fn files_that_include_the_same_file_are_counted_each_time() {
+        let main = "include: [a.yml, a.yml]\nbuild: { extends: .x }\n";
+        let leaf = ".x: { parallel: { matrix: [{ A: [b, c] }] } }\n";
+        assert_eq!(cells(&[(".gitlab-ci.yml", main), ("a.yml", leaf)]), Ok(2));
+        let many = format!("include: [{}]\nbuild: {{ extends: .x }}\n", vec!["a.yml"; 151].join(", "));
+        let errors = cells(&[(".gitlab-ci.yml", &many), ("a.yml", leaf)]).unwrap_err();
+        assert_eq!(errors, ["more than 150 files are included, which is GitLab's limit"]);
+    }
+
+    #[test]
+    fn two_hundred_jobs_are_the_most() {
+        let matrix = |values: usize| {
+            let values: Vec<String> = (0..values).map(|value| format!("v{value}")).collect();
+            let text = format!("build: {{ parallel: {{ matrix: [{{ A: [{}], B: [x, y] }}] }} }}\n", values.join(", "));
+            cells(&[(".gitlab-ci.yml", &text)])
+        };
+        assert_eq!(matrix(100), Ok(200));
+        assert_eq!(matrix(101), Err(vec!["the matrix makes 202 jobs, and 200 is the most, as on GitLab".to_owned()]));
+    }
+}
