@@ -22,7 +22,7 @@ const ACT_DIFFERS: &[(&str, &str)] = &[
 ];
 
 /// How many matrices are generated.
-const GENERATED: u64 = 60;
+const GENERATED: u64 = 30;
 
 /// `act`, where `scripts/setup.sh test` puts it, or on PATH.
 fn act() -> PathBuf {
