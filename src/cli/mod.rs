@@ -8,6 +8,7 @@ mod exit;
 mod job;
 mod load;
 mod plan;
+mod schema;
 mod validate;
 
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ enum Command {
     Plan(plan::Args),
     /// Build images: all jobs, or those named
     Build(build::Args),
+    /// Print the JSON Schema of the definition, for editors
+    Schema(schema::Args),
     /// Remove whatever an interrupted run left behind
     Cleanup(cleanup::Args),
     /// Run one job that standard input describes: how `build` starts its processes
@@ -89,6 +92,7 @@ async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
         Command::Validate(args) => validate::run(&args, colour),
         Command::Plan(args) => plan::run(&args, colour),
         Command::Build(args) => build::run(&args, colour).await,
+        Command::Schema(args) => schema::run(&args),
         Command::Cleanup(args) => cleanup::run(&args),
         Command::Job(_) => job::run().await,
     }

@@ -2,17 +2,20 @@
 
 use serde_json::Map;
 
+use std::sync::LazyLock;
+
 use super::decode::{Decoder, Keys, Node, Site};
+use super::language;
 use super::model::{Platform, Problem, Strategy};
 use super::{scalar, variable};
 use crate::diagnostic::Diagnostic;
 use crate::matrix::{self, Cell, MAX_CELLS, Matrix, MatrixError};
 use crate::source::{Place, Route, Source};
 
-const KEYS: Keys = Keys { of: "`strategy`", known: &["matrix", "fail-fast", "max-parallel"], later: &["from", "job"] };
+static KEYS: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Strategy>);
 
 pub(super) fn strategy(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Strategy {
-    let Some(table) = decoder.table(node, KEYS) else { return Strategy::default() };
+    let Some(table) = decoder.table(node, &KEYS) else { return Strategy::default() };
     let fail_fast = decoder.optional(&table, "fail-fast", Site::Strategy, scalar::boolean);
     let max_parallel = decoder.optional(&table, "max-parallel", Site::Strategy, scalar::max_parallel);
     let Some(node) = table.get("matrix") else {
