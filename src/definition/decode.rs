@@ -147,8 +147,7 @@ impl<'s> Decoder<'s> {
     }
 
     fn wrong_type(&mut self, expected: &str, node: &Node<'_>) {
-        let message = format!("expected {expected}, found {}", node.kind());
-        self.push(Diagnostic::error("wrong-type", message).at(Place::Value(node.route.clone())));
+        self.push(wrong_type(expected, node));
     }
 
     /// The entries of a mapping with keys of the user's own.
@@ -174,6 +173,10 @@ impl<'s> Decoder<'s> {
 
     /// A mapping with keys of the language. Unknown ones are reported, and the others decoded all the same.
     pub(super) fn table<'a>(&mut self, node: &Node<'a>, keys: &Keys) -> Option<Table<'a>> {
+        if !node.value.is_mapping() {
+            self.push(no_table(node, keys));
+            return None;
+        }
         let entries = self.entries(node, keys.of)?;
         for (key, node) in &entries {
             if !keys.knows(key) {
@@ -320,6 +323,18 @@ impl<'s> Decoder<'s> {
     pub(super) fn note(&mut self, expr: &Expr, route: &Route, site: Site, offset: usize) {
         self.uses.push(Use { route: route.clone(), site, step: self.step, expr: expr.clone(), offset });
     }
+}
+
+fn wrong_type(expected: &str, node: &Node<'_>) -> Diagnostic {
+    let message = format!("expected {expected}, found {}", node.kind());
+    Diagnostic::error("wrong-type", message).at(Place::Value(node.route.clone()))
+}
+
+/// A value that should be a mapping with keys of the language.
+fn no_table(node: &Node<'_>, keys: &Keys) -> Diagnostic {
+    let diagnostic = wrong_type(&format!("{}, a mapping", keys.of), node);
+    let list: Vec<String> = keys.known.iter().map(|key| format!("`{key}`")).collect();
+    if list.is_empty() { diagnostic } else { diagnostic.help(format!("its keys: {}", list.join(", "))) }
 }
 
 /// An expression that can't be parsed, pointed at inside its value.

@@ -322,7 +322,7 @@ fn values_of_the_wrong_type_are_shown_as_they_are_written() {
             arch: x86_64
             accelerator: [kvm]
             connect: root
-    "), @r"
+    "), @"
     error[bad-value]: the size `1024` has no unit
      --> ovenbird.yml:6:13
       |
@@ -372,6 +372,8 @@ fn values_of_the_wrong_type_are_shown_as_they_are_written() {
        |
     12 |     connect: root
        |              ^^^^
+       |
+       = help: its keys: `user`, `timeout-minutes`
     ");
 }
 
@@ -1290,12 +1292,14 @@ fn an_error_in_one_part_does_not_make_up_errors_in_others() {
     2 | strategy: { matrix: { suite: [a], arch: [] } }
       |                                   ^^^^
     ");
-    assert_snapshot!(check_with("strategy: [a]\nenv: [b]\nsteps: [{ run: \"${{ matrix.x }} ${{ env.y }}\" }]\n"), @r"
+    assert_snapshot!(check_with("strategy: [a]\nenv: [b]\nsteps: [{ run: \"${{ matrix.x }} ${{ env.y }}\" }]\n"), @"
     error[wrong-type]: expected `strategy`, a mapping, found a list
      --> ovenbird.yml:1:1
       |
     1 | strategy: [a]
       | ^^^^^^^^
+      |
+      = help: its keys: `matrix`, `fail-fast`, `max-parallel`
 
     error[wrong-type]: expected `env`, a mapping, found a list
      --> ovenbird.yml:2:1

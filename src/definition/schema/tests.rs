@@ -210,6 +210,53 @@ fn the_schema_and_the_decoder_agree_on_every_change_of_a_definition() {
     assert!(accepted > 50 && changed.len() > 1000, "{accepted} of {} were accepted", changed.len());
 }
 
+/// Forms of values that both take, and forms that both refuse, at a place of the definition with every key.
+const FORMS: [(&str, &[&str], &[&str]); 21] = [
+    ("/name", &["a", "web-2", "0"], &["Web", "-a", "a-", "a b", "${{ vars.port }}"]),
+    ("/ovenbird", &["0.1", ">= 0.0.1, <99", "=0.1.0"], &["~0.1", ">=", "0.1.2.3", "one"]),
+    ("/strategy/fail-fast", &["true", "${{ vars.port == 8080 }}"], &["yes", "True", "1"]),
+    ("/strategy/max-parallel", &["2", "${{ vars.port }}"], &["two", "-1", "1.5"]),
+    ("/platforms/qemu/source/debian", &["sid", "bookworm-backports"], &["12", "Bookworm", "a b"]),
+    ("/platforms/qemu/source/packages", &["${{ fromJSON('[]') }}"], &["nginx"]),
+    ("/platforms/qemu/source/packages/0", &["g++", "libc6:amd64", "7zip"], &["a", "nginx curl", "Nginx", "-x"]),
+    ("/platforms/qemu/source/mirror", &["http://x/debian", "https://x"], &["x/debian", "ftp://x/", "http://x y/"]),
+    ("/platforms/qemu/memory", &["512MiB", "2 GiB", "1TiB"], &["1024", "4GB", "1.5GiB", "GiB"]),
+    ("/platforms/qemu/firmware", &["bios", "${{ matrix.suite }}"], &["efi", "UEFI"]),
+    ("/platforms/qemu/connect/user", &["root", "_a.b-c"], &["1a", "a b"]),
+    ("/platforms/qemu/connect/timeout-minutes", &["0.5", "10"], &["10m", "ten"]),
+    ("/platforms/base/source/checksum", &["file:SUMS"], &["SUMS", "md5:abc", "sha256:abc", "file:"]),
+    ("/platforms/base/source/image", &["../x.qcow2", "/x y.qcow2", "http://x/y"], &["ftp://x/y"]),
+    ("/steps/0/id", &["a", "_b-1"], &["1a", "a b", "a.b"]),
+    ("/steps/0/retry/delay", &["10s", "1h"], &["10", "1d", "1.5m", "s"]),
+    ("/steps/1/script", &["a/b.sh", "./a", "a..b"], &["/a", "../a", "a/../../b", "a\\b", ".."]),
+    ("/steps/2/owner", &["root", "0:0", ":adm", "a:b"], &["", ":", "a:", "a:b:c", "a b"]),
+    ("/steps/2/mode", &["644", "0755"], &["0999", "64", "rw-r--r--"]),
+    ("/defaults/run/shell", &["sh", "perl {0}"], &["zsh", "perl"]),
+    ("/defaults/run/working-directory", &["/", "${{ vars.port }}/x"], &["srv", "./srv"]),
+];
+
+#[test]
+fn the_schema_and_the_decoder_agree_on_the_forms_of_values() {
+    let put = |pointer: &str, text: &str| {
+        let mut definition = everything();
+        *definition.pointer_mut(pointer).unwrap() = json!(text);
+        definition
+    };
+    let forms = FORMS.iter().flat_map(|(pointer, good, bad)| {
+        let good = good.iter().map(move |text| (*pointer, *text, true));
+        good.chain(bad.iter().map(move |text| (*pointer, *text, false)))
+    });
+    let forms: Vec<(&str, &str, bool)> = forms.collect();
+    let definitions: Vec<Value> = forms.iter().map(|(pointer, text, _)| put(pointer, text)).collect();
+    let refused = refused(&definitions);
+    for (index, (pointer, text, good)) in forms.into_iter().enumerate() {
+        let rules = rules(&definitions[index]);
+        assert_eq!(rules.is_empty(), good, "the decoder, {pointer}: `{text}`, {rules:?}");
+        let reason = refused.get(&index);
+        assert_eq!(reason.is_none(), good, "the schema, {pointer}: `{text}`, {reason:?}");
+    }
+}
+
 #[test]
 fn the_definition_with_every_key_has_every_key() {
     let mut there = BTreeSet::new();
