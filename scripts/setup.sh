@@ -10,6 +10,7 @@ set -euo pipefail
 CARGO_DENY=0.20.2
 # Runs GitHub workflows; a test compares matrices with it.
 ACT=0.2.89
+CHECK_JSONSCHEMA=0.39.0
 
 # group | command on PATH, or absolute path (a shell pattern) | Debian package
 needs() {
@@ -39,6 +40,7 @@ test  | bzip2                                     | bzip2
 test  | busybox                                   | busybox
 test  | as                                        | binutils
 test  | pip3                                      | python3-pip
+test  | python3                                   | python3
 test  | grub-mkimage                              | grub-common
 test  | /usr/lib/grub/i386-pc/boot.img            | grub-pc-bin
 lint  | shellcheck                                | shellcheck
@@ -141,6 +143,22 @@ install_act() {
     fi
 }
 
+# Debian's releases differ or have none. In a virtual environment of its own, where the tests look for it.
+install_check_jsonschema() {
+    local folder=$HOME/.cache/ovenbird/tools/check-jsonschema have
+    have=$("$folder/bin/check-jsonschema" --version 2>/dev/null) || have=
+    if [[ $have == *" $CHECK_JSONSCHEMA" ]]; then
+        return
+    fi
+    # Debian keeps what makes an environment in a package of its own.
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        install_packages python3-venv
+    fi
+    echo "setup: installing check-jsonschema $CHECK_JSONSCHEMA" >&2
+    python3 -m venv --clear "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "check-jsonschema==$CHECK_JSONSCHEMA" </dev/null >&2
+}
+
 main() {
     local wanted=() name
     for name in "${@:-run}"; do
@@ -162,6 +180,9 @@ main() {
             echo "error: still missing after installing: ${packages[*]}" >&2
             exit 1
         fi
+    fi
+    if [[ " ${wanted[*]} " == *" test "* ]]; then
+        install_check_jsonschema
     fi
     if [[ " ${wanted[*]} " == *" lint "* ]]; then
         install_cargo_deny

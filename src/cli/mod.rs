@@ -9,6 +9,7 @@ mod job;
 mod load;
 mod plan;
 mod repository;
+mod schema;
 mod validate;
 
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Command {
     Plan(plan::Args),
     /// Build images: all jobs, or those named
     Build(build::Args),
+    /// Print the JSON Schema of the definition, for editors
+    Schema(schema::Args),
     /// Remove whatever an interrupted run left behind
     Cleanup(cleanup::Args),
     /// Run one job that standard input describes: how `build` starts its processes
@@ -90,6 +93,7 @@ async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
         Command::Validate(args) => validate::run(&args, colour),
         Command::Plan(args) => plan::run(&args, colour),
         Command::Build(args) => build::run(&args, colour).await,
+        Command::Schema(args) => schema::run(&args),
         Command::Cleanup(args) => cleanup::run(&args),
         Command::Job(_) => job::run().await,
     }

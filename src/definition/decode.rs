@@ -5,8 +5,10 @@ use std::ops::Range;
 use serde_yaml::Value as Yaml;
 
 use super::given::GivenFile;
+use super::language::Mapping;
 use super::model::{Field, List, Problem, Read, Setting, TextField};
 use super::scalar::describe;
+use super::schema;
 use crate::diagnostic::{self, Diagnostic, Label};
 use crate::expression::template::{self, Part};
 use crate::expression::{Expr, SyntaxError, Template, Value};
@@ -68,13 +70,24 @@ pub(super) struct Decoder<'s> {
 }
 
 /// The keys that a mapping may have.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Keys {
     /// What the mapping is, for messages: `a step`.
     pub(super) of: &'static str,
-    pub(super) known: &'static [&'static str],
+    pub(super) known: Vec<String>,
     /// Keys that a later version of Ovenbird will have.
     pub(super) later: &'static [&'static str],
+}
+
+impl Keys {
+    /// The keys of a mapping of the language. Decoding keeps them in a `static`, because finding them takes a while.
+    pub(super) fn of<T: Mapping>() -> Self {
+        Self { of: T::WHAT, known: schema::keys::<T>(), later: T::LATER }
+    }
+
+    fn knows(&self, key: &str) -> bool {
+        self.known.iter().any(|known| known == key)
+    }
 }
 
 /// A mapping whose keys are all known.
@@ -146,8 +159,7 @@ impl<'s> Decoder<'s> {
     }
 
     fn wrong_type(&mut self, expected: &str, node: &Node<'_>) {
-        let message = format!("expected {expected}, found {}", node.kind());
-        self.push(Diagnostic::error("wrong-type", message).at(Place::Value(node.route.clone())));
+        self.push(wrong_type(expected, node));
     }
 
     /// The entries of a mapping with keys of the user's own.
@@ -172,10 +184,14 @@ impl<'s> Decoder<'s> {
     }
 
     /// A mapping with keys of the language. Unknown ones are reported, and the others decoded all the same.
-    pub(super) fn table<'a>(&mut self, node: &Node<'a>, keys: Keys) -> Option<Table<'a>> {
+    pub(super) fn table<'a>(&mut self, node: &Node<'a>, keys: &Keys) -> Option<Table<'a>> {
+        if !node.value.is_mapping() {
+            self.push(no_table(node, keys));
+            return None;
+        }
         let entries = self.entries(node, keys.of)?;
         for (key, node) in &entries {
-            if !keys.known.contains(key) {
+            if !keys.knows(key) {
                 self.unknown_key(key, node, keys);
             }
         }
@@ -183,7 +199,7 @@ impl<'s> Decoder<'s> {
         Some(Table { route: node.route.clone(), entries })
     }
 
-    fn unknown_key(&mut self, key: &str, node: &Node<'_>, keys: Keys) {
+    fn unknown_key(&mut self, key: &str, node: &Node<'_>, keys: &Keys) {
         let place = Place::Key(node.route.clone());
         self.push(if keys.later.contains(&key) {
             Diagnostic::error("not-yet", format!("this version of Ovenbird does not have `{key}` yet")).at(place)
@@ -191,16 +207,16 @@ impl<'s> Decoder<'s> {
             Diagnostic::error("unknown-key", format!("{} has no key `{key}`", keys.of)).at(place).nearest(
                 key,
                 "known keys",
-                keys.known.iter().copied(),
+                keys.known.iter().map(String::as_str),
             )
         });
     }
 
     /// A key that must be there.
-    pub(super) fn require<'a>(&mut self, table: &Table<'a>, key: &str, keys: Keys) -> Option<Node<'a>> {
+    pub(super) fn require<'a>(&mut self, table: &Table<'a>, key: &str, keys: &Keys) -> Option<Node<'a>> {
         let node = table.get(key);
         // A slip in the key was reported already, with the key that was meant.
-        let unknown = table.entries.iter().map(|(name, _)| *name).filter(|name| !keys.known.contains(name));
+        let unknown = table.entries.iter().map(|(name, _)| *name).filter(|name| !keys.knows(name));
         if node.is_none() && diagnostic::nearest(key, unknown).is_none() {
             let message = format!("{} needs the key `{key}`", keys.of);
             self.push(Diagnostic::error("missing-key", message).at(Place::Value(table.route.clone())));
@@ -319,6 +335,18 @@ impl<'s> Decoder<'s> {
     pub(super) fn note(&mut self, expr: &Expr, route: &Route, site: Site, offset: usize) {
         self.uses.push(Use { route: route.clone(), site, step: self.step, expr: expr.clone(), offset });
     }
+}
+
+fn wrong_type(expected: &str, node: &Node<'_>) -> Diagnostic {
+    let message = format!("expected {expected}, found {}", node.kind());
+    Diagnostic::error("wrong-type", message).at(Place::Value(node.route.clone()))
+}
+
+/// A value that should be a mapping with keys of the language.
+fn no_table(node: &Node<'_>, keys: &Keys) -> Diagnostic {
+    let diagnostic = wrong_type(&format!("{}, a mapping", keys.of), node);
+    let list: Vec<String> = keys.known.iter().map(|key| format!("`{key}`")).collect();
+    if list.is_empty() { diagnostic } else { diagnostic.help(format!("its keys: {}", list.join(", "))) }
 }
 
 /// An expression that can't be parsed, pointed at inside its value.

@@ -1,20 +1,19 @@
 //! From text to a [`Definition`], or to everything that is wrong with it.
 
 use super::check;
+use std::sync::LazyLock;
+
 use super::decode::{Decoder, Keys, Node, Site};
 use super::files::{self, ReadFile};
 use super::given::{self, GivenFile, GivenMatrix};
+use super::language;
 use super::model::{Definition, Problem};
 use super::{output, platform, scalar, step, strategy, variable};
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::expression::Value;
 use crate::source::{FileId, Place, Route, Sources};
 
-const KEYS: Keys = Keys {
-    of: "a definition",
-    known: &["name", "ovenbird", "variables", "strategy", "platforms", "env", "defaults", "steps", "outputs"],
-    later: &["version", "tests", "publish", "release"],
-};
+static KEYS: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Definition>);
 
 /// A file that is no valid definition, and why not: in the order of the file.
 #[derive(Clone, Debug)]
@@ -83,14 +82,14 @@ fn decode(sources: &Sources, given: GivenFile, diagnostics: &mut Vec<Diagnostic>
 fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
     let source = decoder.sources.main();
     let root = Node { value: source.value(), route: Route::root() };
-    let table = decoder.table(&root, KEYS)?;
-    let required_name = decoder.require(&table, "name", KEYS).and_then(|node| decoder.literal(&node, name));
+    let table = decoder.table(&root, &KEYS)?;
+    let required_name = decoder.require(&table, "name", &KEYS).and_then(|node| decoder.literal(&node, name));
     if let Some(node) = table.get("ovenbird") {
         decoder.literal(&node, language);
     }
     let variables = table.get("variables").map(|node| variable::variables(decoder, &node)).unwrap_or_default();
     let decoded = strategy::strategy(decoder, table.get("strategy").as_ref());
-    let platforms = decoder.require(&table, "platforms", KEYS);
+    let platforms = decoder.require(&table, "platforms", &KEYS);
     let platforms = platforms.map(|node| platform::platforms(decoder, &node)).unwrap_or_default();
     let env = table.get("env").map(|node| step::env(decoder, &node, Site::JobEnv)).unwrap_or_default();
     let defaults = table.get("defaults").and_then(|node| step::defaults(decoder, &node));

@@ -4,18 +4,20 @@
 //! for each part of the language) turn the YAML value into the `model`; the matrix is expanded; `check` looks at every
 //! `${{ }}` that decoding met. What is left for planning is to put values in: a [`Field`] is a value that is known, or a
 //! template with the function that will read its result, so a setting is read by the same rules from the file and from a
-//! matrix. `docs/definition.md` documents the language. Pure; may know of `source`, `diagnostic`,
-//! `expression`, `matrix`, and of `plan::job` for the words that a setting can be (`Arch`, `Firmware` …), nothing else of it.
+//! matrix. The keys that there are come from the types of `language`, of which the JSON Schema ([`schema()`]) is made too.
+//! `docs/definition.md` documents the language. Pure; may know of `source`, `diagnostic`, `expression`, `matrix`, and of `plan::job` for the words that a setting can be (`Arch`, `Firmware` …), nothing else of it.
 
 mod check;
 mod decode;
 mod files;
 mod given;
+mod language;
 mod load;
 mod model;
 mod output;
 mod platform;
 mod scalar;
+mod schema;
 mod step;
 mod strategy;
 #[cfg(test)]
@@ -34,4 +36,5 @@ pub use model::{
     Step, Strategy, TextField, Variable,
 };
 pub(crate) use scalar::{is_url, show_size};
+pub use schema::schema;
 pub(crate) use strategy::platform_of;

@@ -14,11 +14,27 @@ const MOST_MEMORY: u64 = 4 * 1024 * 1024 * MIB;
 /// More is a slip of the unit; QEMU's formats end far beyond.
 const LARGEST_DISK: u64 = 64 * 1024 * 1024 * MIB;
 /// What QEMU's `pc` and `q35` machines take.
-const MOST_CPUS: u32 = 255;
+pub(super) const MOST_CPUS: u32 = 255;
+/// More is a slip: no machine runs so many builds at once.
+pub(super) const MOST_JOBS: u32 = 1024;
 /// A week: longer than any runner lives.
-const LONGEST_MINUTES: f64 = 7.0 * 24.0 * 60.0;
+pub(super) const LONGEST_MINUTES: f64 = 7.0 * 24.0 * 60.0;
 const LONGEST_DELAY: u64 = 60 * 60;
-const MOST_ATTEMPTS: u32 = 100;
+pub(super) const MOST_ATTEMPTS: u32 = 100;
+
+/// Words of the language and what they mean. The schema lists them too.
+pub(super) const BUILDERS: &[&str] = &["qemu"];
+pub(super) const ARCHITECTURES: &[(&str, Arch)] = &[("amd64", Arch::Amd64)];
+pub(super) const FIRMWARES: &[(&str, Firmware)] = &[("bios", Firmware::Bios), ("uefi", Firmware::Uefi)];
+pub(super) const ACCELERATORS: &[(&str, Accelerator)] =
+    &[("auto", Accelerator::Auto), ("kvm", Accelerator::Kvm), ("tcg", Accelerator::Tcg)];
+pub(super) const KERNELS: &[(&str, Kernel)] = &[("generic", Kernel::Generic), ("cloud", Kernel::Cloud)];
+pub(super) const COMPRESSIONS: &[(&str, Compression)] =
+    &[("zstd", Compression::Zstd), ("gzip", Compression::Gzip), ("xz", Compression::Xz)];
+pub(super) const DISK_FORMATS: [DiskFormat; 6] =
+    [DiskFormat::Qcow2, DiskFormat::Raw, DiskFormat::Vmdk, DiskFormat::Vdi, DiskFormat::Vhd, DiskFormat::Vhdx];
+/// Shells that need no command line.
+pub(super) const SHELLS: &[(&str, Shell)] = &[("bash", Shell::Bash), ("sh", Shell::Sh), ("python", Shell::Python)];
 
 type Read<T> = Result<T, Problem>;
 
@@ -99,7 +115,7 @@ pub(super) fn cpus(value: &Value) -> Read<u32> {
 }
 
 pub(super) fn max_parallel(value: &Value) -> Read<u32> {
-    whole(value, "a number of jobs", 1, 1024)
+    whole(value, "a number of jobs", 1, MOST_JOBS)
 }
 
 pub(super) fn attempts(value: &Value) -> Read<u32> {
@@ -235,7 +251,7 @@ pub(super) fn arch(value: &Value) -> Read<Arch> {
         Value::String(text) if text == "x86_64" || text == "x64" => Some("amd64"),
         _ => None,
     };
-    let read = word(value, &[("amd64", Arch::Amd64)]);
+    let read = word(value, ARCHITECTURES);
     read.map_err(|problem| match renamed {
         Some(name) => problem.help(format!("it is called `{name}` here, as in Debian")),
         None => problem,
@@ -243,28 +259,26 @@ pub(super) fn arch(value: &Value) -> Read<Arch> {
 }
 
 pub(super) fn firmware(value: &Value) -> Read<Firmware> {
-    word(value, &[("bios", Firmware::Bios), ("uefi", Firmware::Uefi)])
+    word(value, FIRMWARES)
 }
 
 pub(super) fn accelerator(value: &Value) -> Read<Accelerator> {
-    word(value, &[("auto", Accelerator::Auto), ("kvm", Accelerator::Kvm), ("tcg", Accelerator::Tcg)])
+    word(value, ACCELERATORS)
 }
 
 pub(super) fn kernel(value: &Value) -> Read<Kernel> {
-    word(value, &[("generic", Kernel::Generic), ("cloud", Kernel::Cloud)])
+    word(value, KERNELS)
 }
 
 pub(super) fn compression(value: &Value) -> Read<Compression> {
-    word(value, &[("zstd", Compression::Zstd), ("gzip", Compression::Gzip), ("xz", Compression::Xz)])
+    word(value, COMPRESSIONS)
 }
 
 pub(super) fn disk_format(value: &Value) -> Read<DiskFormat> {
     if matches!(value, Value::String(text) if text == "ova") {
         return Err(Problem::new("this version of Ovenbird does not have the format `ova` yet"));
     }
-    let formats =
-        [DiskFormat::Qcow2, DiskFormat::Raw, DiskFormat::Vmdk, DiskFormat::Vdi, DiskFormat::Vhd, DiskFormat::Vhdx];
-    word(value, &formats.map(|format| (format.as_str(), format)))
+    word(value, &DISK_FORMATS.map(|format| (format.as_str(), format)))
 }
 
 /// A format by its name alone.
@@ -274,16 +288,12 @@ pub(super) fn output(value: &Value) -> Read<Output> {
 
 pub(super) fn shell(value: &Value) -> Read<Shell> {
     let shell = line(value)?;
-    Ok(match shell.as_str() {
-        "bash" => Shell::Bash,
-        "sh" => Shell::Sh,
-        "python" => Shell::Python,
-        custom if custom.contains("{0}") => Shell::Custom(shell),
-        _ => {
-            return Err(Problem::new(format!("`{shell}` is no shell that Ovenbird knows"))
-                .help("use `bash`, `sh`, `python`, or a command line in which `{0}` stands for the script's file"));
-        }
-    })
+    match SHELLS.iter().find(|(name, _)| *name == shell) {
+        Some((_, known)) => Ok(known.clone()),
+        None if shell.contains("{0}") => Ok(Shell::Custom(shell)),
+        None => Err(Problem::new(format!("`{shell}` is no shell that Ovenbird knows"))
+            .help("use `bash`, `sh`, `python`, or a command line in which `{0}` stands for the script's file")),
+    }
 }
 
 /// A Debian suite's code name.

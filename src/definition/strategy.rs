@@ -3,11 +3,14 @@
 //! The matrix is the definition's own, one of CI configuration (`from` and `job`), or given on the command line, which
 //! wins; what is read beside it, such as `fail-fast`, stays where it is.
 
+use std::sync::LazyLock;
+
 use serde_json::Value as Json;
 
 use super::decode::{Decoder, Keys, Node, Site, Table, bad_value};
 use super::files;
 use super::given;
+use super::language;
 use super::model::{Field, Platform, Read, Setting, Strategy};
 use super::scalar;
 use crate::diagnostic::{Diagnostic, Label};
@@ -15,8 +18,7 @@ use crate::expression::Value;
 use crate::matrix::{self, Cell, Found, NEEDS_CONTEXTS, System};
 use crate::source::{FileId, Place, Route, Source};
 
-const KEYS: Keys =
-    Keys { of: "`strategy`", known: &["matrix", "from", "job", "fail-fast", "max-parallel"], later: &[] };
+static KEYS: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Strategy>);
 
 /// A strategy, and the values that its cells may have with their places.
 #[derive(Default)]
@@ -28,7 +30,7 @@ pub(super) struct Decoded {
 /// Decodes `strategy`, if it is there, and what the command line gives instead of its matrix.
 pub(super) fn strategy(decoder: &mut Decoder<'_>, node: Option<&Node<'_>>) -> Decoded {
     let table = match node {
-        Some(node) => match decoder.table(node, KEYS) {
+        Some(node) => match decoder.table(node, &KEYS) {
             Some(table) => Some(table),
             None => return Decoded::default(),
         },
