@@ -38,6 +38,8 @@ test  | busybox                                   | busybox
 test  | as                                        | binutils
 test  | grub-mkimage                              | grub-common
 test  | /usr/lib/grub/i386-pc/boot.img            | grub-pc-bin
+test  | node                                      | nodejs
+test  | npm                                       | npm
 lint  | shellcheck                                | shellcheck
 bench | packer                                    | packer
 bench | ssh                                       | openssh-client
@@ -128,6 +130,26 @@ install_cargo_deny() {
     fi
 }
 
+# GitHub's implementation of the expression language, which a test compares ours with: the versions of the lock file,
+# from whatever registry npm is configured for.
+install_npm_package() {
+    local source folder=$HOME/.cache/ovenbird/test/expressions
+    source=$(dirname "${BASH_SOURCE[0]}")/../tests/expressions
+    if cmp -s "$source/package-lock.json" "$folder/installed.json"; then
+        return
+    fi
+    echo "setup: installing the npm package @actions/expressions" >&2
+    mkdir -p "$folder"
+    cp "$source/package.json" "$source/package-lock.json" "$folder/"
+    if ! npm --prefix "$folder" ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2; then
+        echo "error: npm could not install @actions/expressions" >&2
+        echo "hint: node 20 or newer is needed, and a registry that \`npm config get registry\` names" >&2
+        exit 1
+    fi
+    # Last, so that an installation that was interrupted is done again.
+    cp "$source/package-lock.json" "$folder/installed.json"
+}
+
 main() {
     local wanted=() name
     for name in "${@:-run}"; do
@@ -149,6 +171,9 @@ main() {
             echo "error: still missing after installing: ${packages[*]}" >&2
             exit 1
         fi
+    fi
+    if [[ " ${wanted[*]} " == *" test "* ]]; then
+        install_npm_package
     fi
     if [[ " ${wanted[*]} " == *" lint "* ]]; then
         install_cargo_deny
