@@ -366,6 +366,26 @@ fn limits_are_those_of_github() {
 }
 
 #[test]
+fn what_an_expression_makes_of_a_large_context_is_bounded() {
+    let memory = Err("the maximum allowed memory size was exceeded".to_owned());
+    let large = |items: usize| json!({ "list": vec![json!([1]); items] });
+    assert_eq!(evaluated("list.* && 1", &large(131_072)), Ok(json!(1)));
+    assert_eq!(evaluated("list.* && 1", &large(131_073)), memory);
+    assert_eq!(evaluated("list.* && list.* && 1", &large(70_000)), memory);
+    assert_eq!(evaluated("list.*[0] && 1", &large(70_000)), memory);
+    assert_eq!(evaluated("list && list[69999][0]", &large(70_000)), Ok(json!(1)));
+    let folded = parse("list.*").unwrap().fold(&Contexts::of(&large(131_073))).unwrap_err();
+    assert_eq!((folded.message.as_str(), folded.span), ("the maximum allowed memory size was exceeded", 0..6));
+    // Little text that its indentation makes long.
+    let deep = (0..120).fold(json!(vec![1; 10_000]), |inner, _| Json::Array(vec![inner]));
+    assert_eq!(evaluated("toJSON(deep) == ''", &json!({ "deep": deep })), memory);
+    let text = "${{ format('{0}{0}{0}', part) }}".repeat(400);
+    let environment = Contexts::of(&json!({ "part": "x".repeat(10_000) }));
+    let error = template::parse(&text).unwrap().evaluate(&environment).unwrap_err();
+    assert_eq!(error.message, "the text grows beyond 10 MiB");
+}
+
+#[test]
 fn references_are_the_longest_chains() {
     let text =
         "vars.port == 1 && contains(steps.*.outcome, matrix['a-b'].c[env.KEY][0]) || (github).sha || toJSON(git)";
