@@ -4,6 +4,7 @@
 
 mod build;
 mod cleanup;
+mod eval;
 mod exit;
 mod job;
 mod load;
@@ -35,6 +36,8 @@ enum Command {
     Plan(plan::Args),
     /// Build images: all jobs, or those named
     Build(build::Args),
+    /// Evaluate an expression, or one a line, with the contexts of a job
+    Eval(eval::Args),
     /// Remove whatever an interrupted run left behind
     Cleanup(cleanup::Args),
     /// Run one job that standard input describes: how `build` starts its processes
@@ -89,6 +92,7 @@ async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
         Command::Validate(args) => validate::run(&args, colour),
         Command::Plan(args) => plan::run(&args, colour),
         Command::Build(args) => build::run(&args, colour).await,
+        Command::Eval(args) => eval::run(&args, colour),
         Command::Cleanup(args) => cleanup::run(&args),
         Command::Job(_) => job::run().await,
     }

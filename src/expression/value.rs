@@ -110,6 +110,15 @@ impl Value {
         }
     }
 
+    /// The value as indented JSON, as `toJSON` gives it: NaN and the infinities are null.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut json = String::new();
+        // A string takes whatever is written to it.
+        let _ = self.write_json(&mut json, 0);
+        json
+    }
+
     /// Writes the value as indented JSON, as `toJSON` gives it. Fails only where the writer does.
     pub(super) fn write_json(&self, json: &mut impl fmt::Write, depth: usize) -> fmt::Result {
         match self {
