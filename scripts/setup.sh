@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs what is missing on a Debian machine, and nothing else.
 #
-#   scripts/setup.sh [run|test|lint|bench]...      default: run
+#   scripts/setup.sh [run|test|lint|fuzz|bench]...      default: run
 #
 # What is there is recognised by its command or file, never by its package: someone may have QEMU from backports or built
 # by hand, and asking apt for its package could then fail or replace it. Quick when nothing is missing; safe to repeat.
 set -euo pipefail
 
 CARGO_DENY=0.20.2
+CARGO_FUZZ=0.13.2
 
 # group | command on PATH, or absolute path (a shell pattern) | Debian package
 needs() {
@@ -41,6 +42,7 @@ test  | /usr/lib/grub/i386-pc/boot.img            | grub-pc-bin
 test  | node                                      | nodejs
 test  | npm                                       | npm
 lint  | shellcheck                                | shellcheck
+fuzz  | c++                                       | g++
 bench | packer                                    | packer
 bench | ssh                                       | openssh-client
 LIST
@@ -52,10 +54,11 @@ groups_of() {
         run) echo "build run" ;;
         test) echo "build run test" ;;
         lint) echo "build lint" ;;
+        fuzz) echo "build fuzz" ;;
         bench) echo "build run bench" ;;
         *)
             echo "error: unknown group \`$1\`" >&2
-            echo "hint: run, test, lint or bench" >&2
+            echo "hint: run, test, lint, fuzz or bench" >&2
             exit 2
             ;;
     esac
@@ -120,13 +123,15 @@ rust_version() {
     sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml"
 }
 
-# Debian has no cargo-deny, and its own releases can't be had everywhere; compiling takes a few minutes, once.
-install_cargo_deny() {
+# Debian has no cargo-deny and no cargo-fuzz, and their own releases can't be had everywhere; compiling takes a few
+# minutes, once.
+install_cargo_tool() {
+    local name=$1 version=$2
     # What `cargo install` just made is found even where PATH does not name its folder: cargo looks there itself.
-    if ! cargo deny --version >/dev/null 2>&1; then
-        echo "setup: compiling cargo-deny $CARGO_DENY" >&2
+    if ! cargo "$name" --version >/dev/null 2>&1; then
+        echo "setup: compiling cargo-$name $version" >&2
         # Away from the project's build output, which a cache may keep.
-        env -u CARGO_TARGET_DIR cargo install --locked --quiet "cargo-deny@$CARGO_DENY" </dev/null >&2
+        env -u CARGO_TARGET_DIR cargo install --locked --quiet "cargo-$name@$version" </dev/null >&2
     fi
 }
 
@@ -176,7 +181,10 @@ main() {
         install_npm_package
     fi
     if [[ " ${wanted[*]} " == *" lint "* ]]; then
-        install_cargo_deny
+        install_cargo_tool deny "$CARGO_DENY"
+    fi
+    if [[ " ${wanted[*]} " == *" fuzz "* ]]; then
+        install_cargo_tool fuzz "$CARGO_FUZZ"
     fi
 }
 
