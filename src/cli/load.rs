@@ -11,6 +11,7 @@ use super::exit::Wrong;
 use super::repository;
 use crate::definition::{self, Base, GivenMatrix, GivenText, Unreadable, Wanted};
 use crate::diagnostic::{self, Diagnostic};
+use crate::expression::Object;
 use crate::plan::job::Job;
 use crate::plan::{self, FileKind, Given, NeededFile, Plan};
 use crate::secret::Secrets;
@@ -161,8 +162,26 @@ pub(super) fn load(args: &Planning, jobs: &[String], colour: bool) -> anyhow::Re
     Ok(Some(Loaded { plan, jobs, secrets, hidden }))
 }
 
+/// The contexts of a job, for `eval`. None: what is wrong was told.
+pub(super) fn contexts(args: &Planning, job: Option<&str>, colour: bool) -> anyhow::Result<Option<Object>> {
+    let text = read(&args.file)?;
+    let root = root_of(&args.file)?;
+    let loaded = definition::load(args.file.as_str(), &text, &|wanted| read_named(&root, wanted));
+    let (definition, sources) = match loaded {
+        Ok(loaded) => loaded,
+        Err(report) => return tell(&report.render(colour)),
+    };
+    let given = Given { environment: environment(), files: read_var_files(&args.var_file)?, flags: args.vars.clone() };
+    let contexts = plan::resolve_variables(&definition, &given)
+        .and_then(|(inputs, _)| plan::contexts(&sources, &definition, &inputs, &root, job));
+    match contexts {
+        Ok(contexts) => Ok(Some(contexts)),
+        Err(diagnostics) => tell(&diagnostic::render(&diagnostics, &sources, colour)),
+    }
+}
+
 #[expect(clippy::print_stderr, reason = "diagnostics are talk")]
-fn tell(diagnostics: &str) -> anyhow::Result<Option<Loaded>> {
+fn tell<T>(diagnostics: &str) -> anyhow::Result<Option<T>> {
     eprintln!("{diagnostics}");
     Ok(None)
 }

@@ -4,6 +4,7 @@
 
 mod build;
 mod cleanup;
+mod eval;
 mod exit;
 mod job;
 mod load;
@@ -39,6 +40,8 @@ enum Command {
     Build(build::Args),
     /// Print the JSON Schema of the definition, for editors
     Schema(schema::Args),
+    /// Evaluate an expression, or one a line, with the contexts of a job
+    Eval(eval::Args),
     /// Remove whatever an interrupted run left behind
     Cleanup(cleanup::Args),
     /// Run one job that standard input describes: how `build` starts its processes
@@ -94,6 +97,7 @@ async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
         Command::Plan(args) => plan::run(&args, colour),
         Command::Build(args) => build::run(&args, colour).await,
         Command::Schema(args) => schema::run(&args),
+        Command::Eval(args) => eval::run(&args, colour),
         Command::Cleanup(args) => cleanup::run(&args),
         Command::Job(_) => job::run().await,
     }

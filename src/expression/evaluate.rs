@@ -27,7 +27,8 @@ pub struct EvalError {
     pub span: Range<usize>,
 }
 
-/// The most that functions may produce in one evaluation, in bytes at two a character: the limit of GitHub's runner.
+/// The most that functions and filters may produce in one evaluation, in bytes at two a character and eight an item: the
+/// limit of GitHub's runner.
 pub(super) const MAX_MEMORY: usize = 1024 * 1024;
 pub(super) const OUT_OF_MEMORY: &str = "the maximum allowed memory size was exceeded";
 
@@ -60,10 +61,12 @@ impl<'a> Evaluator<'a> {
             }),
             Node::Index { target, subscript } => {
                 let target = self.evaluate(target)?;
-                match subscript {
-                    Subscript::Wildcard => Ok(target.wildcard()),
-                    Subscript::Value(index) => Ok(target.index(&self.evaluate(index)?)),
-                }
+                let value = match subscript {
+                    Subscript::Wildcard => target.wildcard(),
+                    Subscript::Value(index) => target.index(&self.evaluate(index)?),
+                };
+                self.charge_filter(&value, &expr.span)?;
+                Ok(value)
             }
             Node::Call(call) => self.evaluate_call(expr, call),
             Node::Not(operand) => Ok(Value::Bool(!self.evaluate(operand)?.is_truthy())),
@@ -120,15 +123,27 @@ impl<'a> Evaluator<'a> {
             Some(Body::Pure(function)) => Some(function(arguments)),
             _ => self.environment.call(&call.name, arguments),
         };
-        let error = |message| EvalError { message, span: expr.span.clone() };
-        let value = result.transpose().map_err(error)?;
+        let value = result.transpose().map_err(|message| EvalError { message, span: expr.span.clone() })?;
         if let Some(Value::String(text)) = &value {
-            self.memory.set(self.memory.get().saturating_add(text.encode_utf16().count() * 2));
-        }
-        if self.memory.get() > MAX_MEMORY {
-            return Err(error(OUT_OF_MEMORY.to_owned()));
+            self.charge(text.encode_utf16().count() * 2, &expr.span)?;
         }
         Ok(value)
+    }
+
+    /// Counts what an index gives where it makes an array of its own.
+    pub(super) fn charge_filter(&self, value: &Value, span: &Range<usize>) -> Result<(), EvalError> {
+        match value {
+            Value::Array(items) if items.is_filtered() => self.charge(items.len() * 8, span),
+            _ => Ok(()),
+        }
+    }
+
+    fn charge(&self, bytes: usize, span: &Range<usize>) -> Result<(), EvalError> {
+        self.memory.set(self.memory.get().saturating_add(bytes));
+        if self.memory.get() > MAX_MEMORY {
+            return Err(EvalError { message: OUT_OF_MEMORY.to_owned(), span: span.clone() });
+        }
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@
 //! `if:` that ask how the steps before ended. May know of `definition`, `expression`, `matrix`, of `secret` (to put sensitive
 //! values there and nowhere else), and of the event vocabulary's [`JobId`](crate::event::JobId).
 
+mod contexts;
 mod inputs;
 pub mod job;
 mod machine;
@@ -24,6 +25,7 @@ mod steps;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
 
+pub use contexts::contexts;
 pub use inputs::{Given, Inputs, resolve_variables};
 pub use model::{FileKind, NeededFile, Plan, missing_file};
 pub use render::{PlanV1, json, table};

@@ -19,10 +19,10 @@ use crate::matrix::{self, Cell};
 use crate::source::{Place, Sources};
 
 /// One platform's build of one matrix cell, before it is resolved.
-struct Target<'a> {
-    id: JobId,
-    platform: &'a definition::Platform,
-    cell: Map<String, Json>,
+pub(super) struct Target<'a> {
+    pub(super) id: JobId,
+    pub(super) platform: &'a definition::Platform,
+    pub(super) cell: Map<String, Json>,
 }
 
 /// Resolves every job of a definition. `root` is the definition's folder, absolute.
@@ -56,7 +56,7 @@ pub fn plan(
     Err(diagnostics)
 }
 
-fn targets(definition: &Definition) -> Vec<Target<'_>> {
+pub(super) fn targets(definition: &Definition) -> Vec<Target<'_>> {
     let Some(cells) = &definition.strategy.cells else {
         let target = |platform: &'_ definition::Platform| JobId(platform.name.clone());
         return definition
@@ -121,7 +121,7 @@ fn job(
 }
 
 /// What `${{ platform.… }}` reads.
-fn platform_context(name: &str, platform: &Platform) -> Object {
+pub(super) fn platform_context(name: &str, platform: &Platform) -> Object {
     let Platform::Qemu(qemu) = platform;
     let firmware = match qemu.firmware {
         super::job::Firmware::Bios => "bios",
