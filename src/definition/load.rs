@@ -4,7 +4,7 @@ use super::check;
 use super::decode::{Decoder, Keys, Node, Site};
 use super::files::{self, ReadFile};
 use super::model::{Definition, Problem};
-use super::{output, platform, scalar, step, strategy, variable};
+use super::{numbers, output, platform, scalar, step, strategy, variable};
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::expression::Value;
 use crate::source::{FileId, Place, Route, Sources};
@@ -59,6 +59,7 @@ fn decode(sources: &Sources, diagnostics: &mut Vec<Diagnostic>) -> Option<Defini
     let mut decoder = Decoder::new(sources);
     let definition = definition(&mut decoder);
     diagnostics.append(&mut decoder.diagnostics);
+    diagnostics.append(&mut numbers::check(sources));
     definition
 }
 

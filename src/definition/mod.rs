@@ -12,6 +12,7 @@ mod decode;
 mod files;
 mod load;
 mod model;
+mod numbers;
 mod output;
 mod platform;
 mod scalar;
