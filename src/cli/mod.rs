@@ -5,6 +5,7 @@
 mod build;
 mod cleanup;
 mod exit;
+mod init;
 mod job;
 mod load;
 mod plan;
@@ -29,6 +30,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first definition and a CI file for this repository
+    Init(init::Args),
     /// Check the definition without building
     Validate(validate::Args),
     /// Show the jobs that a build would run
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
     match cli.command {
+        Command::Init(args) => init::run(&args),
         Command::Validate(args) => validate::run(&args, colour),
         Command::Plan(args) => plan::run(&args, colour),
         Command::Build(args) => build::run(&args, colour).await,
