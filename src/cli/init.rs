@@ -212,3 +212,64 @@ fn tell(survey: &Survey, files: &[File], here: &Utf8Path, ci: Option<Ci>, has_pr
     }
     eprintln!("Next: ovenbird validate, then ovenbird build.");
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        (folder, path)
+    }
+
+    fn files(here: &Utf8Path) -> Vec<File> {
+        ["ovenbird.yml", ".github/workflows/images.yml"]
+            .map(|path| File { path: here.join(path), text: format!("new {path}\n") })
+            .into()
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_named_and_kept_and_no_other_is_written() {
+        let (_folder, here) = folder();
+        std::fs::write(here.join("ovenbird.yml"), "mine\n").unwrap();
+        let error = write(&files(&here), &here, false).unwrap_err();
+        assert_eq!(error.to_string(), "`ovenbird.yml` is there already");
+        assert_eq!(std::fs::read_to_string(here.join("ovenbird.yml")).unwrap(), "mine\n");
+        assert!(!here.join(".github").exists());
+        write(&files(&here), &here, true).unwrap();
+        assert_eq!(std::fs::read_to_string(here.join("ovenbird.yml")).unwrap(), "new ovenbird.yml\n");
+    }
+
+    #[test]
+    fn a_link_is_not_written_through() {
+        let (_folder, here) = folder();
+        std::fs::write(here.join("elsewhere"), "mine\n").unwrap();
+        std::os::unix::fs::symlink("elsewhere", here.join("ovenbird.yml")).unwrap();
+        assert!(write(&files(&here), &here, false).is_err());
+        write(&files(&here), &here, true).unwrap();
+        assert_eq!(std::fs::read_to_string(here.join("elsewhere")).unwrap(), "mine\n");
+    }
+
+    #[test]
+    fn when_a_later_file_can_not_be_written_the_earlier_ones_are_not_there() {
+        let (_folder, here) = folder();
+        std::fs::write(here.join(".github"), "a file where a folder has to be\n").unwrap();
+        assert!(write(&files(&here), &here, false).is_err());
+        let left: Vec<_> = here.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
+        assert_eq!(left, [".github"]);
+    }
+
+    #[test]
+    fn the_main_branch_is_the_origins_else_the_one_that_is_checked_out() {
+        let (_folder, here) = folder();
+        assert_eq!(branch(&here), None);
+        std::fs::create_dir_all(here.join(".git/refs/remotes/origin")).unwrap();
+        std::fs::write(here.join(".git/HEAD"), "ref: refs/heads/topic/a\n").unwrap();
+        assert_eq!(branch(&here).as_deref(), Some("topic/a"));
+        std::fs::write(here.join(".git/refs/remotes/origin/HEAD"), "ref: refs/remotes/origin/trunk\n").unwrap();
+        assert_eq!(branch(&here).as_deref(), Some("trunk"));
+    }
+}
