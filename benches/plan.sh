@@ -33,10 +33,13 @@ definition() {
     done
 }
 
-# The user and system time of one plan in milliseconds, and its peak memory in KiB.
+# The processor time of one plan in microseconds, and its peak memory in KiB. Planning is one thread that waits for nothing,
+# so on an idle machine this is the wall-clock time, and on a busy one it still means something.
 measure() {
-    /usr/bin/time -f '%U %S %M' -o "$work/time" "$binary" plan --file "$1" --format json >/dev/null
-    awk '{ printf "%d %d\n", ($1 + $2) * 1000, $3 }' "$work/time"
+    local TIMEFORMAT='%3U %3S' user system
+    { time /usr/bin/time -f '%M' -o "$work/memory" "$binary" plan --file "$1" --format json >/dev/null; } 2>"$work/time"
+    read -r user system <"$work/time"
+    echo $((10#${user/./} * 1000 + 10#${system/./} * 1000)) "$(<"$work/memory")"
 }
 
 main() {
@@ -51,19 +54,20 @@ main() {
         (cd "$root" && cargo build --locked --release)
         binary=$CARGO_TARGET_DIR/release/ovenbird
     fi
-    local cells suites roles best memory ms kib round
-    printf '%-6s %12s %12s %10s\n' cells 'processor ms' 'ms per cell' 'peak MiB'
+    local cells suites roles best memory us kib round
+    printf '%-6s %12s %12s %10s\n' cells ms 'ms per cell' 'peak MiB'
     while read -r cells suites roles; do
         definition "$suites" "$roles" >"$work/ovenbird.yml"
-        best=1000000 memory=0
+        best=60000000 memory=0
         for ((round = 0; round < rounds; round++)); do
-            read -r ms kib < <(measure "$work/ovenbird.yml")
-            best=$((ms < best ? ms : best))
+            read -r us kib < <(measure "$work/ovenbird.yml")
+            best=$((us < best ? us : best))
             memory=$((kib > memory ? kib : memory))
         done
-        printf '%-6s %12s %12s %10s\n' "$cells" "$best" "$(awk "BEGIN { printf \"%.2f\", $best / $cells }")" $((memory / 1024))
+        awk -v cells="$cells" -v us="$best" -v kib="$memory" \
+            'BEGIN { printf "%-6d %12.1f %12.2f %10.1f\n", cells, us / 1000, us / 1000 / cells, kib / 1024 }'
     done <<<$'1 1 1\n16 4 4\n64 8 8\n256 16 16'
-    if ((best > most_ms || memory > most_mib * 1024)); then
+    if ((best > most_ms * 1000 || memory > most_mib * 1024)); then
         echo "256 cells should take at most $most_ms ms and $most_mib MiB." >&2
     fi
 }
