@@ -1,3 +1,5 @@
+//! What `ovenbird init` writes for repositories of many shapes: each definition is loaded and planned, and most are shown.
+
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use camino::Utf8Path;
