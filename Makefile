@@ -37,8 +37,9 @@ fuzz:
 fmt:
 	cargo fmt
 
-## The same small build by Packer, by a bare script, and by us.
+## The same small build by Packer, by a bare script, and by us; and how long planning takes.
 bench:
+	benches/plan.sh
 	benches/compare.sh
 
 setup:

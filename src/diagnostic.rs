@@ -63,14 +63,17 @@ impl Diagnostic {
     /// An error without a place yet.
     #[must_use]
     pub fn error(rule: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            rule,
-            severity: Severity::Error,
-            message: message.into(),
-            labels: Vec::new(),
-            help: Vec::new(),
-            note: None,
-        }
+        Self::new(Severity::Error, rule, message)
+    }
+
+    /// A warning without a place yet.
+    #[must_use]
+    pub fn warning(rule: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, rule, message)
+    }
+
+    fn new(severity: Severity, rule: &'static str, message: impl Into<String>) -> Self {
+        Self { rule, severity, message: message.into(), labels: Vec::new(), help: Vec::new(), note: None }
     }
 
     /// Adds a place; the first one added is the mistake's own.

@@ -12,6 +12,7 @@ pub mod event;
 pub mod expression;
 pub mod guest;
 pub mod image;
+pub mod init;
 pub mod journal;
 pub mod matrix;
 pub mod plan;

@@ -20,6 +20,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     // The closed sets of a job's types (formats, shells, accelerators) are the definition's words too.
     ("definition", Some(&["source", "diagnostic", "expression", "matrix", "plan"])),
     ("plan", Some(&["definition", "diagnostic", "event", "expression", "matrix", "secret", "source"])),
+    ("init", Some(&["source"])),
     ("secret", Some(&["plan"])),
     ("report", Some(&["event"])),
     ("journal", Some(&["platform"])),
@@ -49,7 +50,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
 ];
 
 /// Rooms that a thousand unit tests can run through without a file, a clock or a machine.
-const PURE: &[&str] = &["event", "source", "diagnostic", "expression", "matrix", "plan", "secret"];
+const PURE: &[&str] = &["event", "source", "diagnostic", "expression", "matrix", "plan", "init", "secret"];
 
 /// What a pure room has no use for.
 const IMPURE: &[&str] = &[

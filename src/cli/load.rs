@@ -126,6 +126,7 @@ fn environment() -> BTreeMap<String, String> {
 
 /// A plan, the jobs of it that were chosen, and the values that they may not hold.
 pub(super) struct Loaded {
+    /// The plan, without its jobs.
     pub plan: Plan,
     pub jobs: Vec<Job>,
     pub secrets: Secrets,
@@ -147,7 +148,7 @@ pub(super) fn load(args: &Planning, jobs: &[String], colour: bool) -> anyhow::Re
     let given = Given { environment: environment(), files: read_var_files(&args.var_file)?, flags: args.vars.clone() };
     let planned = plan::resolve_variables(&definition, &given)
         .and_then(|(inputs, secrets)| Ok((plan::plan(&sources, &definition, &inputs, &root)?, secrets)));
-    let (plan, secrets) = match planned {
+    let (mut plan, secrets) = match planned {
         Ok(planned) => planned,
         Err(diagnostics) => return tell(&diagnostic::render(&diagnostics, &sources, colour)),
     };
@@ -155,7 +156,7 @@ pub(super) fn load(args: &Planning, jobs: &[String], colour: bool) -> anyhow::Re
     if !missing.is_empty() {
         return tell(&diagnostic::render(&missing, &sources, colour));
     }
-    let jobs = plan::select(&plan, jobs, args.only.as_deref())
+    let jobs = plan::select(&mut plan, jobs, args.only.as_deref())
         .map_err(|error| Wrong::new(error.to_string()).hint(error.hint()))?;
     let sensitive = definition.variables.iter().filter(|variable| variable.sensitive);
     let hidden = sensitive.filter_map(|variable| variable.env.clone()).collect();

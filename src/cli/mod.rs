@@ -6,6 +6,7 @@ mod build;
 mod cleanup;
 mod eval;
 mod exit;
+mod init;
 mod job;
 mod load;
 mod plan;
@@ -32,6 +33,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first definition and a CI file for this repository
+    Init(init::Args),
     /// Check the definition without building
     Validate(validate::Args),
     /// Show the jobs that a build would run
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
     match cli.command {
+        Command::Init(args) => init::run(&args),
         Command::Validate(args) => validate::run(&args, colour),
         Command::Plan(args) => plan::run(&args, colour),
         Command::Build(args) => build::run(&args, colour).await,

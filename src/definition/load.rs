@@ -8,7 +8,7 @@ use super::files::{self, ReadFile};
 use super::given::{self, GivenFile, GivenMatrix};
 use super::language;
 use super::model::{Definition, Problem};
-use super::{output, platform, scalar, step, strategy, variable};
+use super::{numbers, output, platform, scalar, step, strategy, variable};
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::expression::Value;
 use crate::source::{FileId, Place, Route, Sources};
@@ -76,6 +76,7 @@ fn decode(sources: &Sources, given: GivenFile, diagnostics: &mut Vec<Diagnostic>
     decoder.broken = places.map(|label| label.place.file()).collect();
     let definition = definition(&mut decoder);
     diagnostics.append(&mut decoder.diagnostics);
+    diagnostics.append(&mut numbers::check(sources));
     definition
 }
 

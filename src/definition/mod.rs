@@ -14,6 +14,7 @@ mod given;
 mod language;
 mod load;
 mod model;
+mod numbers;
 mod output;
 mod platform;
 mod scalar;

@@ -1,5 +1,7 @@
 //! A plan as people and other programs read it.
 
+use std::io::Write;
+
 use serde::Serialize;
 
 use super::job::{Firmware, Job, Platform, Source};
@@ -20,14 +22,15 @@ pub struct PlanV1<'a> {
     pub jobs: &'a [Job],
 }
 
-/// The plan as JSON, of the jobs that were selected.
+/// Writes the plan as JSON, of the jobs that were selected: piece by piece, because the whole text is as large as the plan.
 ///
 /// # Errors
-/// Never in practice: a plan holds nothing that JSON can't.
-pub fn json(plan: &Plan, jobs: &[Job]) -> serde_json::Result<String> {
+/// Those of the writer; a plan holds nothing that JSON can't.
+pub fn json(plan: &Plan, jobs: &[Job], writer: &mut dyn Write) -> std::io::Result<()> {
     let Plan { name, fail_fast, max_parallel, .. } = plan;
     let wire = PlanV1 { version: VERSION, name, fail_fast: *fail_fast, max_parallel: *max_parallel, jobs };
-    serde_json::to_string_pretty(&wire)
+    serde_json::to_writer_pretty(&mut *writer, &wire)?;
+    writeln!(writer)
 }
 
 /// The jobs as a table, with a line below that says how they run.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::job::{EnvVar, Part, Text};
-use crate::definition::{self, Definition, Field, List, Setting, TextField};
+use crate::definition::{self, Definition, Field, List, Read, Setting, TextField};
 use crate::diagnostic::Diagnostic;
 use crate::event::JobId;
 use crate::expression::{self, Environment, EvalError, Expr, Object, Template, Value, template};
@@ -85,13 +85,7 @@ impl<'a> Resolver<'a> {
             Setting::Known(value) => Some(value.clone()),
             Setting::Template { template, read } => {
                 let value = self.template(template, &field.route, scope)?;
-                match read(&value) {
-                    Ok(value) => Some(value),
-                    Err(problem) => {
-                        self.push(definition::bad_value(problem, &field.route));
-                        None
-                    }
-                }
+                self.read(&value, *read, &field.route)
             }
         }
     }
@@ -100,13 +94,17 @@ impl<'a> Resolver<'a> {
     /// of the matrix have can be used as it is.
     pub(super) fn optional<T: Clone>(&mut self, field: Option<&Field<T>>, scope: &Scope) -> Option<T> {
         let field = field?;
-        if let Setting::Template { template, .. } = &field.setting
-            && template.whole().is_some()
-            && self.template(template, &field.route, scope)? == Value::Null
-        {
-            return None;
+        match &field.setting {
+            Setting::Known(value) => Some(value.clone()),
+            Setting::Template { template, read } => {
+                let value = self.template(template, &field.route, scope)?;
+                if value == Value::Null { None } else { self.read(&value, *read, &field.route) }
+            }
         }
-        self.field(field, scope)
+    }
+
+    fn read<T>(&mut self, value: &Value, read: Read<T>, route: &Route) -> Option<T> {
+        read(value).map_err(|problem| self.push(definition::bad_value(problem, route))).ok()
     }
 
     pub(super) fn list(&mut self, list: Option<&List>, scope: &Scope) -> Vec<String> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::job::Job;
 use super::model::Plan;
 use crate::diagnostic::nearest;
+use crate::event::JobId;
 use crate::expression::{self, Environment, Expr, Object, Segment, SyntaxError, Value};
 
 /// Why no job was chosen.
@@ -39,18 +40,33 @@ impl SelectError {
     }
 }
 
-/// The jobs that have one of these names (all, without names) and for which the expression holds, in plan order.
+/// Takes out of a plan the jobs that have one of these names (all, without names) and for which the expression holds, in
+/// plan order.
 ///
 /// # Errors
 /// A name or a key that no job has, a wrong expression, or one that no job fits.
-pub fn select(plan: &Plan, jobs: &[String], only: Option<&str>) -> Result<Vec<Job>, SelectError> {
+pub fn select(plan: &mut Plan, jobs: &[String], only: Option<&str>) -> Result<Vec<Job>, SelectError> {
     for name in jobs {
         if !plan.jobs.iter().any(|job| job.id.0 == *name) {
             return Err(unknown(plan, name));
         }
     }
-    let named = plan.jobs.iter().filter(|job| jobs.is_empty() || jobs.contains(&job.id.0));
-    let Some(expression) = only else { return Ok(named.cloned().collect()) };
+    let fits = only.map(|only| fitting(plan, only)).transpose()?;
+    let is_chosen = |job: &Job| {
+        (jobs.is_empty() || jobs.contains(&job.id.0)) && fits.as_ref().is_none_or(|fits| fits.contains(&job.id))
+    };
+    let all = plan.jobs.len();
+    let selected: Vec<Job> = std::mem::take(&mut plan.jobs).into_iter().filter(is_chosen).collect();
+    match only {
+        Some(expression) if selected.is_empty() => {
+            Err(SelectError::Nothing { expression: expression.to_owned(), jobs: all })
+        }
+        _ => Ok(selected),
+    }
+}
+
+/// The jobs for which an expression holds.
+fn fitting(plan: &Plan, expression: &str) -> Result<BTreeSet<JobId>, SelectError> {
     let error = |message: String| SelectError::Expression { expression: expression.to_owned(), message };
     let text = expression.trim();
     let inner = text.strip_prefix("${{").and_then(|text| text.strip_suffix("}}")).unwrap_or(text);
@@ -58,18 +74,15 @@ pub fn select(plan: &Plan, jobs: &[String], only: Option<&str>) -> Result<Vec<Jo
     if let Some(unknown) = unknown_key(plan, expression, &expr) {
         return Err(unknown);
     }
-    let mut selected = Vec::new();
-    for job in named {
+    let mut fitting = BTreeSet::new();
+    for job in &plan.jobs {
         let scope = JobScope { job, platform: plan.platforms.get(&job.id).map_or("", String::as_str) };
         let value = expression::evaluate(&expr, &scope).map_err(|failed| error(failed.message))?;
         if value.is_truthy() {
-            selected.push(job.clone());
+            fitting.insert(job.id.clone());
         }
     }
-    if selected.is_empty() {
-        return Err(SelectError::Nothing { expression: expression.to_owned(), jobs: plan.jobs.len() });
-    }
-    Ok(selected)
+    Ok(fitting)
 }
 
 fn unknown(plan: &Plan, name: &str) -> SelectError {
