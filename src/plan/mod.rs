@@ -13,6 +13,7 @@
 
 mod inputs;
 pub mod job;
+mod lint;
 mod machine;
 mod model;
 mod render;
@@ -24,8 +25,9 @@ mod steps;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
 
-pub use inputs::{Given, Inputs, resolve_variables};
-pub use model::{FileKind, NeededFile, Plan, missing_file};
+pub use inputs::{Given, Inputs, read_variables, resolve_variables};
+pub use lint::lint;
+pub use model::{FileKind, FileTrouble, NeededFile, Plan, missing_file, unusable_file};
 pub use render::{PlanV1, json, table};
-pub use resolve::plan;
+pub use resolve::{Attempt, attempt, plan};
 pub use select::{SelectError, select};
