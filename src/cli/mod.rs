@@ -5,9 +5,12 @@
 mod build;
 mod cleanup;
 mod exit;
+mod explain;
+mod files;
 mod job;
 mod load;
 mod plan;
+mod scripts;
 mod validate;
 
 use std::process::ExitCode;
@@ -31,6 +34,8 @@ struct Cli {
 enum Command {
     /// Check the definition without building
     Validate(validate::Args),
+    /// Explain the rules that messages name in brackets
+    Explain(explain::Args),
     /// Show the jobs that a build would run
     Plan(plan::Args),
     /// Build images: all jobs, or those named
@@ -86,7 +91,8 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
     match cli.command {
-        Command::Validate(args) => validate::run(&args, colour),
+        Command::Validate(args) => validate::run(&args, colour).await,
+        Command::Explain(args) => explain::run(&args),
         Command::Plan(args) => plan::run(&args, colour),
         Command::Build(args) => build::run(&args, colour).await,
         Command::Cleanup(args) => cleanup::run(&args),
