@@ -141,8 +141,22 @@ fn complaint_of(line: &str) -> Complaint {
         .iter()
         .fold(message, |text, word| text.strip_prefix(word).unwrap_or(text));
     // Where it began says more than where the script ends.
-    let began = message.rsplit_once(" on line ").and_then(|(_, number)| number.parse().ok());
-    Complaint { line: began.or(line), message: quoted(message), is_warning }
+    let (message, began) = without_line(message);
+    Complaint { line: began.or(line), message: quoted(&message), is_warning }
+}
+
+/// A message without the line in it on which something began, which counts in the script, and that line.
+fn without_line(message: &str) -> (String, Option<usize>) {
+    let words = [" on line ", " at line "];
+    let found = words.iter().find_map(|words| message.split_once(words));
+    let number = found.and_then(|(before, after)| {
+        let digits = after.split(' ').next()?;
+        Some((before, after.strip_prefix(digits)?, digits.parse().ok()?))
+    });
+    match number {
+        Some((before, after, line)) => (format!("{before}{after}"), Some(line)),
+        None => (message.to_owned(), None),
+    }
 }
 
 /// The old quotes, `` `word' ``, as the ones of today.
@@ -186,7 +200,7 @@ mod tests {
             (
                 "bash: line 4: syntax error: unexpected end of file from `if' command on line 1",
                 Some(1),
-                "unexpected end of file from `if` command on line 1",
+                "unexpected end of file from `if` command",
             ),
             (
                 "bash: line 2: unexpected EOF while looking for matching `''",
@@ -201,7 +215,8 @@ mod tests {
             assert_eq!(read(said), (line, message.to_owned(), false), "{said}");
         }
         let open = "bash: line 2: warning: here-document at line 1 delimited by end-of-file (wanted `EOF')";
-        assert!(read(open).2);
+        let message = "here-document delimited by end-of-file (wanted `EOF`)".to_owned();
+        assert_eq!(read(open), (Some(1), message, true));
     }
 
     #[tokio::test]
