@@ -79,6 +79,19 @@ impl Route {
         &self.segments
     }
 
+    /// Whether it leads to `other` or to something inside.
+    #[must_use]
+    pub fn is_in(&self, other: &Self) -> bool {
+        self.file == other.file && self.segments.starts_with(&other.segments)
+    }
+
+    /// The last segment, and the way to what holds it; none for a document itself.
+    #[must_use]
+    pub fn split_last(&self) -> Option<(&Segment, Self)> {
+        let (last, rest) = self.segments.split_last()?;
+        Some((last, Self { file: self.file, segments: rest.to_vec() }))
+    }
+
     fn with(&self, segment: Segment) -> Self {
         let mut segments = self.segments.clone();
         segments.push(segment);
@@ -162,6 +175,13 @@ impl Sources {
         (id, diagnostics)
     }
 
+    /// Adds a file that is no YAML, such as a script, so that diagnostics can point at its lines.
+    pub fn add_text(&mut self, name: &str, text: &str) -> FileId {
+        let id = FileId(self.others.len() + 1);
+        self.others.push(Source::unread(id, name, text));
+        id
+    }
+
     /// The definition's own file.
     #[must_use]
     pub fn main(&self) -> &Source {
@@ -221,15 +241,20 @@ impl Source {
     /// Reads a file's text. The source is there even when the text is no valid YAML, to show what is wrong with it: its
     /// value is then null, and the diagnostics say why.
     fn parse(id: FileId, name: &str, text: &str) -> (Self, Vec<Diagnostic>) {
+        let mut source = Self::unread(id, name, text);
+        let diagnostics = source.read();
+        (source, diagnostics)
+    }
+
+    /// The text alone, of which only lines are known.
+    fn unread(id: FileId, name: &str, text: &str) -> Self {
         let digest = hex(&Sha256::digest(text.as_bytes()));
         // A byte-order mark is no part of the text; with it, columns of the first line would be off by one.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
         let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset + 1);
         let lines = std::iter::once(0).chain(newlines).collect();
         let name = name.to_owned();
-        let mut source = Self { id, name, text, digest, value: Value::Null, index: Index::default(), lines };
-        let diagnostics = source.read();
-        (source, diagnostics)
+        Self { id, name, text, digest, value: Value::Null, index: Index::default(), lines }
     }
 
     fn read(&mut self) -> Vec<Diagnostic> {
@@ -335,6 +360,16 @@ impl Source {
     /// The line of a byte of the text.
     fn line_at(&self, offset: usize) -> u32 {
         number(self.lines.partition_point(|start| *start <= offset).saturating_sub(1))
+    }
+
+    /// A line, counted from 1, without the blanks around it.
+    #[must_use]
+    pub fn whole_line(&self, line: u32) -> Place {
+        let start = self.lines.get(line.saturating_sub(1) as usize).copied().unwrap_or(self.text.len());
+        let rest = self.text.get(start..).unwrap_or_default();
+        let text = rest.lines().next().unwrap_or_default();
+        let indent = text.len() - text.trim_start().len();
+        Place::Bytes(self.id, start + indent..start + text.trim_end().len().max(indent))
     }
 
     /// The line on which a place begins.

@@ -61,7 +61,7 @@ fn cells_of_ovenbird(matrix: &Value) -> Vec<String> {
     let definition = "name: web\nplatforms: { qemu: { builder: qemu, source: { debian: bookworm } } }\n";
     let given = GivenMatrix::Matrix(GivenText { name: "--matrix".to_owned(), text: matrix.to_string() });
     let nothing = |_: &definition::Wanted<'_>| unreachable!("the definition names no file");
-    let loaded = definition::load_with("ovenbird.yml", definition, &nothing, &given);
+    let loaded = definition::read("ovenbird.yml", definition, &nothing, &given).whole();
     let (definition, _) = loaded.unwrap_or_else(|report| panic!("{matrix}\n{}", report.render(false)));
     let cells = definition.strategy.cells.unwrap_or_default();
     let mut cells: Vec<String> =

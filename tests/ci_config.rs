@@ -80,7 +80,7 @@ fn result(case: &str) -> String {
 fn known<T: Copy>(field: Option<&Field<T>>) -> Option<T> {
     match field?.setting {
         Setting::Known(value) => Some(value),
-        Setting::Template { .. } => None,
+        Setting::Template { .. } | Setting::Unread => None,
     }
 }
 

@@ -8,13 +8,14 @@ use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::exit::Wrong;
-use super::repository;
+use super::{files, repository, scripts};
 use crate::definition::{self, Base, GivenMatrix, GivenText, Unreadable, Wanted};
 use crate::diagnostic::{self, Diagnostic};
 use crate::expression::Object;
 use crate::plan::job::Job;
-use crate::plan::{self, FileKind, Given, NeededFile, Plan};
+use crate::plan::{self, Attempt, Given, Plan};
 use crate::secret::Secrets;
+use crate::source::Sources;
 
 /// What a definition is called unless it is named.
 pub(super) const DEFINITION: &str = "ovenbird.yml";
@@ -134,57 +135,102 @@ pub(super) struct Loaded {
     pub hidden: Vec<String>,
 }
 
-/// Loads the definition, plans it, and looks for the files that its steps need. None: what is wrong was told.
-pub(super) fn load(args: &Planning, jobs: &[String], colour: bool) -> anyhow::Result<Option<Loaded>> {
+/// A definition as far as it could be read and planned, and everything that was found.
+pub(super) struct Checked {
+    pub sources: Sources,
+    /// In the order of the files.
+    pub diagnostics: Vec<Diagnostic>,
+    /// None: there was nothing to plan.
+    pub attempt: Option<Attempt>,
+    /// The definition's folder: absolute and real.
+    pub root: Utf8PathBuf,
+    secrets: Secrets,
+    hidden: Vec<String>,
+}
+
+/// Reads the definition, plans it, and looks for the files that its steps need. Each goes as far as what is wrong allows.
+pub(super) fn check(args: &Planning) -> anyhow::Result<Checked> {
     let text = read(&args.file)?;
-    let name = args.file.as_str();
     let root = root_of(&args.file)?;
-    let matrix = args.matrix.read()?;
-    let read = |wanted: &Wanted<'_>| read_named(&root, wanted);
-    let (definition, sources) = match definition::load_with(name, &text, &read, &matrix) {
-        Ok(loaded) => loaded,
-        Err(report) => return tell(&report.render(colour)),
-    };
     let given = Given { environment: environment(), files: read_var_files(&args.var_file)?, flags: args.vars.clone() };
-    let planned = plan::resolve_variables(&definition, &given)
-        .and_then(|(inputs, secrets)| Ok((plan::plan(&sources, &definition, &inputs, &root)?, secrets)));
-    let (mut plan, secrets) = match planned {
-        Ok(planned) => planned,
-        Err(diagnostics) => return tell(&diagnostic::render(&diagnostics, &sources, colour)),
-    };
-    let missing = missing_files(&plan);
-    if !missing.is_empty() {
-        return tell(&diagnostic::render(&missing, &sources, colour));
+    let matrix = args.matrix.read()?;
+    let loaded = definition::read(args.file.as_str(), &text, &|wanted| read_named(&root, wanted), &matrix);
+    let definition::Loaded { definition, sources, mut diagnostics } = loaded;
+    let mut secrets = Secrets::default();
+    let attempt = definition.as_ref().map(|definition| {
+        let (inputs, values, wrong) = plan::read_variables(definition, &given);
+        secrets = values;
+        diagnostics.extend(wrong);
+        let mut attempt = plan::attempt(&sources, definition, &inputs, &root);
+        diagnostics.append(&mut attempt.diagnostics);
+        diagnostics.extend(files::check(&attempt.plan.files, repository_of(&root)));
+        if !diagnostic::has_errors(&diagnostics) {
+            diagnostics.extend(plan::lint(&sources, definition, &attempt.plan));
+        }
+        attempt
+    });
+    diagnostic::sort(&mut diagnostics, &sources);
+    let variables = definition.iter().flat_map(|definition| &definition.variables);
+    let hidden = variables.filter(|variable| variable.sensitive).filter_map(|variable| variable.env.clone()).collect();
+    Ok(Checked { sources, diagnostics, attempt, root, secrets, hidden })
+}
+
+impl Checked {
+    /// Parses the scripts of its steps too, without running them.
+    pub(super) async fn with_scripts(mut self) -> Self {
+        if let Some(attempt) = &self.attempt {
+            let found = scripts::check(attempt, &self.root, &mut self.sources).await;
+            self.diagnostics.extend(found);
+            diagnostic::sort(&mut self.diagnostics, &self.sources);
+        }
+        self
     }
-    let jobs = plan::select(&mut plan, jobs, args.only.as_deref())
-        .map_err(|error| Wrong::new(error.to_string()).hint(error.hint()))?;
-    let sensitive = definition.variables.iter().filter(|variable| variable.sensitive);
-    let hidden = sensitive.filter_map(|variable| variable.env.clone()).collect();
-    Ok(Some(Loaded { plan, jobs, secrets, hidden }))
+
+    /// The jobs that were asked for. None: there are errors, and they were told.
+    pub(super) fn accept(self, args: &Planning, jobs: &[String], colour: bool) -> anyhow::Result<Option<Loaded>> {
+        let Self { sources, diagnostics, attempt, secrets, hidden, .. } = self;
+        let mut plan = match attempt {
+            Some(attempt) if !diagnostic::has_errors(&diagnostics) => attempt.plan,
+            _ => {
+                tell(&diagnostic::report(&diagnostics, &sources, colour));
+                return Ok(None);
+            }
+        };
+        tell(&diagnostic::brief(&diagnostics, &sources));
+        let jobs = plan::select(&mut plan, jobs, args.only.as_deref())
+            .map_err(|error| Wrong::new(error.to_string()).hint(error.hint()))?;
+        Ok(Some(Loaded { plan, jobs, secrets, hidden }))
+    }
 }
 
 /// The contexts of a job, for `eval`. None: what is wrong was told.
 pub(super) fn contexts(args: &Planning, job: Option<&str>, colour: bool) -> anyhow::Result<Option<Object>> {
     let text = read(&args.file)?;
     let root = root_of(&args.file)?;
-    let loaded = definition::load(args.file.as_str(), &text, &|wanted| read_named(&root, wanted));
-    let (definition, sources) = match loaded {
+    let matrix = args.matrix.read()?;
+    let loaded = definition::read(args.file.as_str(), &text, &|wanted| read_named(&root, wanted), &matrix);
+    let (definition, sources) = match loaded.whole() {
         Ok(loaded) => loaded,
-        Err(report) => return tell(&report.render(colour)),
+        Err(report) => {
+            tell(&report.render(colour));
+            return Ok(None);
+        }
     };
     let given = Given { environment: environment(), files: read_var_files(&args.var_file)?, flags: args.vars.clone() };
     let contexts = plan::resolve_variables(&definition, &given)
         .and_then(|(inputs, _)| plan::contexts(&sources, &definition, &inputs, &root, job));
     match contexts {
         Ok(contexts) => Ok(Some(contexts)),
-        Err(diagnostics) => tell(&diagnostic::render(&diagnostics, &sources, colour)),
+        Err(diagnostics) => {
+            tell(&diagnostic::report(&diagnostics, &sources, colour));
+            Ok(None)
+        }
     }
 }
 
 #[expect(clippy::print_stderr, reason = "diagnostics are talk")]
-fn tell<T>(diagnostics: &str) -> anyhow::Result<Option<T>> {
-    eprintln!("{diagnostics}");
-    Ok(None)
+pub(super) fn tell(diagnostics: &str) {
+    eprint!("{diagnostics}");
 }
 
 fn read(file: &Utf8Path) -> anyhow::Result<String> {
@@ -223,13 +269,13 @@ fn read_named(root: &Utf8Path, wanted: &Wanted<'_>) -> Result<String, Unreadable
 }
 
 /// The names in a file's folder.
-fn siblings(path: &Utf8Path) -> Vec<String> {
+pub(super) fn siblings(path: &Utf8Path) -> Vec<String> {
     let entries = path.parent().and_then(|folder| folder.read_dir_utf8().ok());
     entries.into_iter().flatten().flatten().map(|entry| entry.file_name().to_owned()).collect()
 }
 
 /// The root of the repository that a folder is in; the folder itself when it is in none.
-fn repository_of(folder: &Utf8Path) -> &Utf8Path {
+pub(super) fn repository_of(folder: &Utf8Path) -> &Utf8Path {
     folder.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(folder)
 }
 
@@ -257,15 +303,6 @@ fn read_var_files(files: &[Utf8PathBuf]) -> anyhow::Result<Vec<(String, serde_ya
 fn root_of(file: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
     let real = file.canonicalize_utf8().with_context(|| format!("failed to find `{file}`"))?;
     Ok(real.parent().map_or_else(|| real.clone(), Utf8Path::to_owned))
-}
-
-fn missing_files(plan: &Plan) -> Vec<Diagnostic> {
-    let is_there = |file: &NeededFile| match file.kind {
-        FileKind::Upload => file.path.exists(),
-        FileKind::Script | FileKind::Image | FileKind::Checksums => file.path.is_file(),
-    };
-    let missing = plan.files.iter().filter(|file| !is_there(file));
-    missing.map(|file| plan::missing_file(file, &siblings(&file.path))).collect()
 }
 
 #[cfg(test)]

@@ -6,12 +6,15 @@ mod build;
 mod cleanup;
 mod eval;
 mod exit;
+mod explain;
+mod files;
 mod init;
 mod job;
 mod load;
 mod plan;
 mod repository;
 mod schema;
+mod scripts;
 mod validate;
 
 use std::process::ExitCode;
@@ -37,6 +40,8 @@ enum Command {
     Init(init::Args),
     /// Check the definition without building
     Validate(validate::Args),
+    /// Explain the rules that messages name in brackets
+    Explain(explain::Args),
     /// Show the jobs that a build would run
     Plan(plan::Args),
     /// Build images: all jobs, or those named
@@ -97,7 +102,8 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Init(args) => init::run(&args),
-        Command::Validate(args) => validate::run(&args, colour),
+        Command::Validate(args) => validate::run(&args, colour).await,
+        Command::Explain(args) => explain::run(&args),
         Command::Plan(args) => plan::run(&args, colour),
         Command::Build(args) => build::run(&args, colour).await,
         Command::Schema(args) => schema::run(&args),

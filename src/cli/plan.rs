@@ -28,7 +28,7 @@ enum Format {
 }
 
 pub(super) fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
-    let Some(Loaded { plan, jobs, .. }) = load::load(&args.load, &args.jobs, colour)? else {
+    let Some(Loaded { plan, jobs, .. }) = load::check(&args.load)?.accept(&args.load, &args.jobs, colour)? else {
         return Ok(Exit::Wrong);
     };
     let mut stdout = BufWriter::new(std::io::stdout().lock());

@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
+use super::broken::{Broken, Unknown};
 use super::decode::{Decoder, Site, Use, shift};
 use super::model::{Definition, EnvVar, TextField};
-use crate::diagnostic::Diagnostic;
+use super::unused;
+use crate::diagnostic::{self, Diagnostic};
 use crate::expression::{Expr, Reference, Segment};
-use crate::source::{Place, Source};
+use crate::source::{Place, Route, Source};
 
 /// What `platform` holds.
 const PLATFORM_KEYS: [&str; 4] = ["name", "builder", "arch", "firmware"];
@@ -42,6 +44,14 @@ pub(crate) fn sensitive_alone<'a>(expr: &Expr, definition: &'a Definition) -> Op
     }
 }
 
+/// The name in its context that a reference reads; none: it may read any.
+fn key_of(reference: &Reference) -> Option<&str> {
+    match reference.path.first() {
+        Some(Segment::Key(key)) => Some(key),
+        _ => None,
+    }
+}
+
 /// Contexts find names whatever their case.
 fn same(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()
@@ -62,18 +72,27 @@ pub(super) fn check(decoder: &mut Decoder<'_>, definition: &Definition) {
     let source = decoder.sources.main();
     let uses = std::mem::take(&mut decoder.uses);
     // Names are known only where their part of the file could be read.
-    let readable = |key: &str| source.value().get(key).is_none_or(serde_yaml::Value::is_mapping);
+    let broken = Broken::of(&decoder.diagnostics);
+    let names = |key: &str| broken.names(&Route::root().key(key));
+    let (variables, env, strategy) = (names("variables"), names("env"), names("strategy"));
     for one in &uses {
+        let mut env = env.clone();
+        if let Some(step) = one.step {
+            env.extend(&broken.names(&Route::root().key("steps").index(step).key("env")));
+        }
         let checker = Checker {
             definition,
             one,
-            variables: readable("variables"),
-            env: readable("env"),
-            matrix: readable("strategy") && (definition.strategy.keys.is_some() || !has_matrix(source)),
+            variables: &variables,
+            env,
+            matrix: !strategy.has(None) && (definition.strategy.keys.is_some() || !has_matrix(source)),
             steps: source.value().get("steps").and_then(serde_yaml::Value::as_sequence).map(Vec::len)
                 == Some(definition.steps.len()),
         };
         decoder.diagnostics.extend(checker.check());
+    }
+    if !diagnostic::has_errors(&decoder.diagnostics) {
+        decoder.diagnostics.extend(unused::unused(definition, &uses));
     }
 }
 
@@ -86,10 +105,10 @@ fn has_matrix(source: &Source) -> bool {
 struct Checker<'a> {
     definition: &'a Definition,
     one: &'a Use,
-    /// Whether the names of variables are known.
-    variables: bool,
-    /// Whether the names of the definition's `env` are known.
-    env: bool,
+    /// Variables that could not be read.
+    variables: &'a Unknown,
+    /// Variables of the definition's `env`, and of the step's, that could not be read.
+    env: Unknown,
     /// Whether the keys of the matrix are known.
     matrix: bool,
     /// Whether the ids of all steps are known.
@@ -168,7 +187,7 @@ impl Checker<'_> {
     }
 
     fn variable(&self, reference: &Reference) -> Option<Diagnostic> {
-        if !self.variables {
+        if self.variables.has(key_of(reference)) {
             return None;
         }
         let Some(Segment::Key(key)) = reference.path.first() else {
@@ -213,7 +232,7 @@ impl Checker<'_> {
 
     /// The step that the expression belongs to; none also if it could not be decoded.
     fn step(&self) -> Option<&super::model::Step> {
-        let route = crate::source::Route::root().key("steps").index(self.one.step?);
+        let route = Route::root().key("steps").index(self.one.step?);
         self.definition.steps.iter().find(|step| step.route == route)
     }
 
@@ -231,7 +250,7 @@ impl Checker<'_> {
     }
 
     fn env(&self, reference: &Reference) -> Option<Diagnostic> {
-        if !self.env {
+        if self.env.has(key_of(reference)) {
             return None;
         }
         // As on GitHub, a step's own `env` sees the job's, everything else of the step sees both.

@@ -278,6 +278,12 @@ impl<'s> Decoder<'s> {
         Some(Field { route, setting })
     }
 
+    /// [`Decoder::field`] of a key that must be there, and whose absence does not keep the rest from being looked at.
+    pub(super) fn required<T>(&mut self, node: Option<Node<'_>>, place: &Route, site: Site, read: Read<T>) -> Field<T> {
+        let field = node.and_then(|node| self.field(&node, site, read));
+        field.unwrap_or_else(|| Field { route: place.clone(), setting: Setting::Unread })
+    }
+
     /// [`Decoder::field`] of a key that may be absent.
     pub(super) fn optional<T>(&mut self, table: &Table<'_>, key: &str, site: Site, read: Read<T>) -> Option<Field<T>> {
         let node = table.get(key)?;

@@ -152,7 +152,7 @@ fn same(left: &Json, right: &Json) -> bool {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::{among, load_with};
+    use super::super::{among, read};
     use super::*;
     use crate::matrix::job_ids;
 
@@ -173,7 +173,7 @@ mod tests {
         let platforms = "platforms: { qemu: { builder: qemu, source: { debian: bookworm } } }";
         let workflow = "on: push\njobs: { build: { strategy: { matrix: \"${{ fromJSON(needs.a.outputs.b) }}\" } } }\n";
         let files = [(".github/workflows/x.yml", workflow)];
-        match load_with("ovenbird.yml", &format!("name: web\n{strategy}{platforms}\n"), &among(&files), given) {
+        match read("ovenbird.yml", &format!("name: web\n{strategy}{platforms}\n"), &among(&files), given).whole() {
             Ok((definition, _)) => {
                 let strategy = definition.strategy;
                 let Some(cells) = strategy.cells else { return "no matrix".to_owned() };

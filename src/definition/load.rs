@@ -1,5 +1,6 @@
 //! From text to a [`Definition`], or to everything that is wrong with it.
 
+use super::broken::Broken;
 use super::check;
 use std::sync::LazyLock;
 
@@ -8,8 +9,8 @@ use super::files::{self, ReadFile};
 use super::given::{self, GivenFile, GivenMatrix};
 use super::language;
 use super::model::{Definition, Problem};
-use super::{numbers, output, platform, scalar, step, strategy, variable};
-use crate::diagnostic::{self, Diagnostic, Severity};
+use super::{numbers, output, platform, scalar, secrets, step, strategy, variable};
+use crate::diagnostic::{self, Diagnostic};
 use crate::expression::Value;
 use crate::source::{FileId, Place, Route, Sources};
 
@@ -30,24 +31,42 @@ impl Report {
     }
 }
 
-/// Reads a definition, with the files that it names. `file_name` is what people should see as its name.
+/// What became of a definition's text, with its mistakes.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// As far as it could be read: [`Definition::broken`] says what is missing. None: there is nothing to go on with.
+    pub definition: Option<Definition>,
+    pub sources: Sources,
+    /// In the order of the files.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// The definition, if nothing is wrong with it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn whole(self) -> Result<(Definition, Sources), Box<Report>> {
+        let Self { definition, sources, diagnostics } = self;
+        match definition {
+            Some(definition) if !diagnostic::has_errors(&diagnostics) => Ok((definition, sources)),
+            _ => Err(Box::new(Report { sources, diagnostics })),
+        }
+    }
+}
+
+/// Reads a definition of which nothing may be wrong: [`read`], [`Loaded::whole`].
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn load(file_name: &str, text: &str, read: ReadFile<'_>) -> Result<(Definition, Sources), Box<Report>> {
-    load_with(file_name, text, read, &GivenMatrix::None)
+pub fn load(file_name: &str, text: &str, read_file: ReadFile<'_>) -> Result<(Definition, Sources), Box<Report>> {
+    read(file_name, text, read_file, &GivenMatrix::None).whole()
 }
 
-/// [`load`], with a matrix or a cell from outside.
-///
-/// # Errors
-/// Everything that is wrong with either.
-pub fn load_with(
-    file_name: &str,
-    text: &str,
-    read: ReadFile<'_>,
-    matrix: &GivenMatrix,
-) -> Result<(Definition, Sources), Box<Report>> {
+/// Reads a definition, with the files that it names and a matrix or a cell from outside, as far as it can be read.
+/// `file_name` is what people should see as its name.
+#[must_use]
+pub fn read(file_name: &str, text: &str, read: ReadFile<'_>, matrix: &GivenMatrix) -> Loaded {
     let (mut sources, mut diagnostics) = Sources::parse(file_name, text);
     let mut definition = None;
     if diagnostics.is_empty() {
@@ -55,11 +74,12 @@ pub fn load_with(
         files::gather(&mut sources, read, &mut diagnostics);
         definition = decode(&sources, given, &mut diagnostics);
     }
-    diagnostic::sort(&mut diagnostics, &sources);
-    match definition {
-        Some(definition) if diagnostics.iter().all(|one| one.severity != Severity::Error) => Ok((definition, sources)),
-        _ => Err(Box::new(Report { sources, diagnostics })),
+    diagnostics.extend(secrets::literal(&sources));
+    if let Some(definition) = &mut definition {
+        definition.broken = Broken::of(&diagnostics);
     }
+    diagnostic::sort(&mut diagnostics, &sources);
+    Loaded { definition, sources, diagnostics }
 }
 
 fn decode(sources: &Sources, given: GivenFile, diagnostics: &mut Vec<Diagnostic>) -> Option<Definition> {
@@ -100,7 +120,8 @@ fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
     strategy::check_platforms(decoder, source, &decoded, &platforms);
     let strategy = decoded.strategy;
     let name = required_name.unwrap_or_default();
-    let definition = Definition { name, variables, strategy, platforms, env, defaults, steps, outputs };
+    let broken = Broken::default();
+    let definition = Definition { name, variables, strategy, platforms, env, defaults, steps, outputs, broken };
     check::check(decoder, &definition);
     Some(definition)
 }

@@ -7,6 +7,7 @@
 //! matrix. The keys that there are come from the types of `language`, of which the JSON Schema ([`schema()`]) is made too.
 //! `docs/definition.md` documents the language. Pure; may know of `source`, `diagnostic`, `expression`, `matrix`, and of `plan::job` for the words that a setting can be (`Arch`, `Firmware` …), nothing else of it.
 
+mod broken;
 mod check;
 mod decode;
 mod files;
@@ -19,19 +20,22 @@ mod output;
 mod platform;
 mod scalar;
 mod schema;
+mod secrets;
 mod step;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod unused;
 mod variable;
 
+pub use broken::{Broken, Unknown};
 pub(crate) use check::{is_status_function, sensitive_alone};
 pub(crate) use decode::bad_value;
 #[cfg(test)]
 pub(crate) use files::among;
 pub use files::{Base, ReadFile, Unreadable, Wanted};
 pub use given::{GivenMatrix, GivenText};
-pub use load::{Report, load, load_with};
+pub use load::{Loaded, Report, load, read};
 pub use model::{
     Action, Condition, Debian, Defaults, Definition, EnvVar, Field, List, Platform, Problem, Read, Setting, Source,
     Step, Strategy, TextField, Variable,

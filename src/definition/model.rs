@@ -1,5 +1,6 @@
 //! The definition as types. A field points back at the file by [`Route`], never by position.
 
+use super::broken::Broken;
 use crate::expression::{Expr, Template, Value};
 use crate::matrix::Cell;
 use crate::plan::job::{Accelerator, Arch, Checksum, Firmware, Kernel, Output, Shell};
@@ -18,6 +19,8 @@ pub struct Definition {
     pub steps: Vec<Step>,
     /// Empty: the key is not there.
     pub outputs: Vec<Field<Output>>,
+    /// What could not be read; empty in a definition without errors.
+    pub broken: Broken,
 }
 
 impl Definition {
@@ -38,7 +41,12 @@ pub struct Field<T> {
 #[derive(Clone, Debug)]
 pub enum Setting<T> {
     Known(T),
-    Template { template: Template, read: Read<T> },
+    Template {
+        template: Template,
+        read: Read<T>,
+    },
+    /// It must be there and could not be read, which was reported.
+    Unread,
 }
 
 /// Reads a typed value from what the file or an expression gives.

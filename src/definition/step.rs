@@ -167,10 +167,11 @@ fn decode_action(decoder: &mut Decoder<'_>, table: &Table<'_>, key: &'static str
         }
         "upload" => {
             let from = decoder.field(&node, Site::Plain, scalar::local_path);
-            let to = target(decoder, table, key).and_then(|node| decoder.field(&node, Site::Plain, scalar::guest_path));
+            let to = target(decoder, table, key);
+            let to = decoder.required(to, &table.route.key("to"), Site::Plain, scalar::guest_path);
             let owner = decoder.optional(table, "owner", Site::Plain, scalar::owner);
             let mode = decoder.optional(table, "mode", Site::Plain, scalar::mode);
-            Some(Action::Upload { from: from?, to: to?, owner, mode })
+            Some(Action::Upload { from: from?, to, owner, mode })
         }
         "download" => {
             let from = decoder.field(&node, Site::Plain, scalar::guest_path);

@@ -9,7 +9,7 @@ use super::scope::{Resolver, Scope};
 use crate::definition::Definition;
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Environment, Object};
-use crate::source::Sources;
+use crate::source::{Route, Sources};
 
 /// The contexts of a job's steps, by name; of the first job when none is named. `root` is the definition's folder,
 /// absolute. Sensitive variables are null.
@@ -23,7 +23,7 @@ pub fn contexts(
     root: &Utf8Path,
     job: Option<&str>,
 ) -> Result<Object, Vec<Diagnostic>> {
-    let targets = targets(definition);
+    let targets = targets(definition, true);
     let target = targets.iter().find(|target| job.is_none_or(|job| target.id.0 == job)).ok_or_else(|| {
         let name = job.unwrap_or_default();
         let ids = targets.iter().map(|target| target.id.0.as_str());
@@ -32,10 +32,12 @@ pub fn contexts(
     let vars: Object = inputs.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let scope = Scope { vars, matrix: Some(Object::from(&target.cell)), ..Scope::default() };
     let mut resolver = Resolver::new(definition, sources, Some(target.id.clone()));
-    let machine = machine(&mut resolver, target.platform, &scope, root, &target.id);
-    let platform = machine.map(|(platform, _)| platform_context(&target.platform.name, &platform));
+    let platform = target.platform.and_then(|platform| {
+        let (resolved, _) = machine(&mut resolver, platform, &scope, root, &target.id)?;
+        Some(platform_context(&platform.name, &resolved))
+    });
     let scope = Scope { platform, ..scope };
-    let env = resolver.env(&definition.env, &scope);
+    let env = resolver.env(&definition.env, &Route::root().key("env"), &scope);
     if !resolver.diagnostics.is_empty() {
         return Err(resolver.diagnostics);
     }

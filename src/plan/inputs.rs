@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::definition::{Definition, Variable};
+use crate::definition::{Definition, Unknown, Variable};
 use crate::diagnostic::Diagnostic;
 use crate::expression::Value;
 use crate::secret::Secrets;
-use crate::source::Place;
+use crate::source::{Place, Route};
 
 /// What is given to a definition's variables from outside. `cli` gathers it.
 #[derive(Clone, Default)]
@@ -25,6 +25,8 @@ pub struct Given {
 pub struct Inputs {
     /// Variables that are not sensitive; null: optional, and nothing was given.
     pub variables: BTreeMap<String, Value>,
+    /// Variables whose declaration or value is wrong, which was reported.
+    pub unknown: Unknown,
 }
 
 /// Where a value comes from.
@@ -40,19 +42,32 @@ enum Origin<'a> {
 /// Required ones that are missing, values of another type than the default's, unknown names. Those about a flag or a
 /// file of variables have no place in the definition.
 pub fn resolve_variables(definition: &Definition, given: &Given) -> Result<(Inputs, Secrets), Vec<Diagnostic>> {
-    let mut diagnostics = unknown_names(definition, given);
-    let (mut inputs, mut secrets) = (Inputs::default(), Secrets::default());
-    for variable in &definition.variables {
-        match value(variable, given) {
-            Ok(value) if variable.sensitive => secrets.insert(&variable.name, value.to_string()),
-            Ok(value) => drop(inputs.variables.insert(variable.name.clone(), value)),
-            Err(diagnostic) => diagnostics.push(diagnostic),
-        }
-    }
+    let (inputs, secrets, diagnostics) = read_variables(definition, given);
     if diagnostics.is_empty() { Ok((inputs, secrets)) } else { Err(diagnostics) }
 }
 
-fn unknown_names(definition: &Definition, given: &Given) -> Vec<Diagnostic> {
+/// The values of those variables that have one, and what is wrong with the others. A variable whose declaration could not
+/// be read has no value, and nothing is said about what it is given.
+#[must_use]
+pub fn read_variables(definition: &Definition, given: &Given) -> (Inputs, Secrets, Vec<Diagnostic>) {
+    let undeclared = definition.broken.names(&Route::root().key("variables"));
+    let mut diagnostics = unknown_names(definition, &undeclared, given);
+    let mut inputs = Inputs { unknown: undeclared.clone(), ..Inputs::default() };
+    let mut secrets = Secrets::default();
+    for variable in definition.variables.iter().filter(|variable| !undeclared.has(Some(&variable.name))) {
+        match value(variable, given) {
+            Ok(value) if variable.sensitive => secrets.insert(&variable.name, value.to_string()),
+            Ok(value) => drop(inputs.variables.insert(variable.name.clone(), value)),
+            Err(diagnostic) => {
+                inputs.unknown.insert(&variable.name);
+                diagnostics.push(diagnostic);
+            }
+        }
+    }
+    (inputs, secrets, diagnostics)
+}
+
+fn unknown_names(definition: &Definition, undeclared: &Unknown, given: &Given) -> Vec<Diagnostic> {
     let names: Vec<&str> = definition.variables.iter().map(|variable| variable.name.as_str()).collect();
     let unknown = |origin: String, name: &str| {
         let diagnostic = Diagnostic::error("unknown-variable", format!("{origin}: there is no variable `{name}`"));
@@ -61,6 +76,7 @@ fn unknown_names(definition: &Definition, given: &Given) -> Vec<Diagnostic> {
         }
         diagnostic.nearest(name, "variables of the definition", names.iter().copied())
     };
+    let is_known = |name: &str| names.contains(&name) || undeclared.has(Some(name));
     let mut diagnostics = Vec::new();
     for (file, content) in &given.files {
         let Some(mapping) = content.as_mapping() else {
@@ -69,9 +85,9 @@ fn unknown_names(definition: &Definition, given: &Given) -> Vec<Diagnostic> {
             continue;
         };
         let keys = mapping.keys().filter_map(serde_yaml::Value::as_str);
-        diagnostics.extend(keys.filter(|key| !names.contains(key)).map(|key| unknown(format!("`{file}`"), key)));
+        diagnostics.extend(keys.filter(|key| !is_known(key)).map(|key| unknown(format!("`{file}`"), key)));
     }
-    let flags = given.flags.iter().filter(|(name, _)| !names.contains(&name.as_str()));
+    let flags = given.flags.iter().filter(|(name, _)| !is_known(name));
     diagnostics.extend(flags.map(|(name, _)| unknown("`--var`".to_owned(), name)));
     diagnostics
 }

@@ -14,6 +14,7 @@
 mod contexts;
 mod inputs;
 pub mod job;
+mod lint;
 mod machine;
 mod model;
 mod render;
@@ -26,8 +27,9 @@ mod steps;
 mod tests;
 
 pub use contexts::contexts;
-pub use inputs::{Given, Inputs, resolve_variables};
-pub use model::{FileKind, NeededFile, Plan, missing_file};
+pub use inputs::{Given, Inputs, read_variables, resolve_variables};
+pub use lint::lint;
+pub use model::{FileKind, FileTrouble, NeededFile, Plan, missing_file, unusable_file};
 pub use render::{PlanV1, json, table};
-pub use resolve::plan;
+pub use resolve::{Attempt, attempt, plan};
 pub use select::{SelectError, select};

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::job::{EnvVar, Part, Text};
-use crate::definition::{self, Definition, Field, List, Read, Setting, TextField};
+use crate::definition::{self, Definition, Field, List, Read, Setting, TextField, Unknown};
 use crate::diagnostic::Diagnostic;
 use crate::event::JobId;
-use crate::expression::{self, Environment, EvalError, Expr, Object, Template, Value, template};
+use crate::expression::{self, Environment, EvalError, Expr, Object, Segment, Template, Value, template};
 use crate::source::{Place, Route, Sources};
 
 /// The contexts of one job, or of one of its steps. A name that is not set is not known there.
@@ -16,11 +16,43 @@ pub(super) struct Scope {
     pub(super) matrix: Option<Object>,
     pub(super) platform: Option<Object>,
     pub(super) env: Option<Object>,
+    pub(super) gaps: Gaps,
+}
+
+/// What of the contexts is not known, because its part of the definition is wrong.
+#[derive(Clone, Default)]
+pub(super) struct Gaps {
+    pub(super) vars: Unknown,
+    pub(super) matrix: bool,
+    pub(super) platform: bool,
+    pub(super) env: Unknown,
 }
 
 impl Scope {
-    /// The same, with more environment variables.
-    pub(super) fn with_env(&self, env: &[EnvVar]) -> Self {
+    /// Whether everything is known that an expression reads.
+    fn knows(&self, expr: &Expr) -> bool {
+        let Gaps { vars: Unknown::None, matrix: false, platform: false, env: Unknown::None } = &self.gaps else {
+            return !expr.references().iter().any(|reference| {
+                let key = match reference.path.first() {
+                    Some(Segment::Key(key)) => Some(key.as_str()),
+                    _ => None,
+                };
+                match reference.context.to_lowercase().as_str() {
+                    "vars" => self.gaps.vars.has(key),
+                    "matrix" => self.gaps.matrix,
+                    "platform" => self.gaps.platform,
+                    "env" => self.gaps.env.has(key),
+                    _ => false,
+                }
+            });
+        };
+        true
+    }
+
+    /// The same, with more environment variables, of which some may be unknown.
+    pub(super) fn with_env(&self, (env, unknown): &(Vec<EnvVar>, Unknown)) -> Self {
+        let mut gaps = self.gaps.clone();
+        gaps.env.extend(unknown);
         let mut object = self.env.clone().unwrap_or_default();
         for var in env {
             // A value with a secret in it can't be read by an expression: `validate` refuses it, and this keeps it so.
@@ -30,7 +62,7 @@ impl Scope {
             };
             object.insert(&var.name, value);
         }
-        Self { env: Some(object), ..self.clone() }
+        Self { env: Some(object), gaps, ..self.clone() }
     }
 }
 
@@ -60,11 +92,13 @@ pub(super) struct Resolver<'a> {
     pub(super) diagnostics: Vec<Diagnostic>,
     /// Names of the sensitive variables that were met.
     pub(super) secrets: BTreeSet<String>,
+    /// How many values were left out because something that they need is not known.
+    left_out: usize,
 }
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(definition: &'a Definition, sources: &'a Sources, job: Option<JobId>) -> Self {
-        Self { definition, sources, job, diagnostics: Vec::new(), secrets: BTreeSet::new() }
+        Self { definition, sources, job, diagnostics: Vec::new(), secrets: BTreeSet::new(), left_out: 0 }
     }
 
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
@@ -72,6 +106,18 @@ impl<'a> Resolver<'a> {
             Some(job) => diagnostic.note(format!("in the job `{job}`")),
             None => diagnostic,
         });
+    }
+
+    /// How many values there are not, for whatever reason.
+    pub(super) fn missing(&self) -> usize {
+        self.diagnostics.len() + self.left_out
+    }
+
+    /// Whether an expression can be evaluated: nothing is wrong where it stands, and all that it reads is known.
+    pub(super) fn can_evaluate(&mut self, expr: &Expr, route: &Route, scope: &Scope) -> bool {
+        let can = !self.definition.broken.has(route) && scope.knows(expr);
+        self.left_out += usize::from(!can);
+        can
     }
 
     pub(super) fn eval_error(&mut self, error: &EvalError, route: &Route, offset: usize) {
@@ -83,6 +129,10 @@ impl<'a> Resolver<'a> {
     pub(super) fn field<T: Clone>(&mut self, field: &Field<T>, scope: &Scope) -> Option<T> {
         match &field.setting {
             Setting::Known(value) => Some(value.clone()),
+            Setting::Unread => {
+                self.left_out += 1;
+                None
+            }
             Setting::Template { template, read } => {
                 let value = self.template(template, &field.route, scope)?;
                 self.read(&value, *read, &field.route)
@@ -95,7 +145,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn optional<T: Clone>(&mut self, field: Option<&Field<T>>, scope: &Scope) -> Option<T> {
         let field = field?;
         match &field.setting {
-            Setting::Known(value) => Some(value.clone()),
+            Setting::Known(_) | Setting::Unread => self.field(field, scope),
             Setting::Template { template, read } => {
                 let value = self.template(template, &field.route, scope)?;
                 if value == Value::Null { None } else { self.read(&value, *read, &field.route) }
@@ -131,6 +181,9 @@ impl<'a> Resolver<'a> {
     }
 
     fn evaluate(&mut self, expr: &Expr, route: &Route, scope: &Scope) -> Option<Value> {
+        if !self.can_evaluate(expr, route, scope) {
+            return None;
+        }
         expression::evaluate(expr, scope).map_err(|error| self.eval_error(&error, route, 0)).ok()
     }
 
@@ -210,10 +263,17 @@ impl<'a> Resolver<'a> {
         Some(pieces)
     }
 
-    pub(super) fn env(&mut self, env: &[definition::EnvVar], scope: &Scope) -> Vec<EnvVar> {
-        let resolve =
-            |var: &definition::EnvVar| Some(EnvVar { name: var.name.clone(), value: self.text(&var.value, scope)? });
-        env.iter().filter_map(resolve).collect()
+    /// The variables of the `env` at `route`, and those of them that are not known.
+    pub(super) fn env(&mut self, env: &[definition::EnvVar], route: &Route, scope: &Scope) -> (Vec<EnvVar>, Unknown) {
+        let mut unknown = self.definition.broken.names(route);
+        let mut resolved = Vec::new();
+        for var in env {
+            match self.text(&var.value, scope) {
+                Some(value) => resolved.push(EnvVar { name: var.name.clone(), value }),
+                None => unknown.insert(&var.name),
+            }
+        }
+        (resolved, unknown)
     }
 }
 
