@@ -8,6 +8,7 @@
 //! `expression`, `matrix`, and of `plan::job` for the words that a setting can be (`Arch`, `Firmware` …), nothing else of it.
 
 mod check;
+mod context;
 mod decode;
 mod files;
 mod load;
@@ -22,6 +23,8 @@ mod tests;
 mod variable;
 
 pub(crate) use check::{is_status_function, sensitive_alone};
+#[cfg(test)]
+pub(crate) use context::{CI_KEYS, GIT_KEYS, IMAGE_KEYS, JOB_KEYS, PLATFORM_KEYS, STRATEGY_KEYS};
 pub(crate) use decode::bad_value;
 #[cfg(test)]
 pub(crate) use files::among;
@@ -31,5 +34,5 @@ pub use model::{
     Action, Condition, Debian, Defaults, Definition, EnvVar, Field, List, Platform, Problem, Read, Setting, Source,
     Step, Strategy, TextField, Variable,
 };
-pub(crate) use scalar::{is_url, show_size};
+pub(crate) use scalar::{as_version, is_url, show_size};
 pub(crate) use strategy::platform_of;

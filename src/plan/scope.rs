@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::inputs::{Facts, Inputs};
 use super::job::{EnvVar, Part, Text};
 use crate::definition::{self, Definition, Field, List, Setting, TextField};
 use crate::diagnostic::Diagnostic;
@@ -13,14 +14,27 @@ use crate::source::{Place, Route, Sources};
 #[derive(Clone, Default)]
 pub(super) struct Scope {
     pub(super) vars: Object,
+    pub(super) facts: Facts,
+    pub(super) image: Option<Object>,
     pub(super) matrix: Option<Object>,
+    pub(super) strategy: Option<Object>,
+    pub(super) job: Option<Object>,
     pub(super) platform: Option<Object>,
     pub(super) env: Option<Object>,
 }
 
 impl Scope {
+    /// What is known before there are jobs.
+    pub(super) fn new(inputs: &Inputs) -> Self {
+        let vars = inputs.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self { vars, facts: inputs.facts.clone(), ..Self::default() }
+    }
+
     /// The same, with more environment variables.
     pub(super) fn with_env(&self, env: &[EnvVar]) -> Self {
+        if env.is_empty() && self.env.is_some() {
+            return self.clone();
+        }
         let mut object = self.env.clone().unwrap_or_default();
         for var in env {
             // A value with a secret in it can't be read by an expression: `validate` refuses it, and this keeps it so.
@@ -32,22 +46,37 @@ impl Scope {
         }
         Self { env: Some(object), ..self.clone() }
     }
+
+    /// The contexts that are known here, by name.
+    pub(super) fn known(&self) -> impl Iterator<Item = (&'static str, &Object)> {
+        let always = [("vars", &self.vars), ("git", &self.facts.git), ("ci", &self.facts.ci)];
+        let sometimes = [
+            ("matrix", &self.matrix),
+            ("strategy", &self.strategy),
+            ("image", &self.image),
+            ("job", &self.job),
+            ("platform", &self.platform),
+            ("env", &self.env),
+        ];
+        let known = sometimes.into_iter().filter_map(|(name, context)| Some((name, context.as_ref()?)));
+        always.into_iter().chain(known)
+    }
 }
 
 impl Environment for Scope {
     fn context(&self, name: &str) -> Option<Value> {
-        match name.to_lowercase().as_str() {
-            "vars" => Some(Value::Object(self.vars.clone())),
-            "matrix" => self.matrix.clone().map(Value::Object),
-            "platform" => self.platform.clone().map(Value::Object),
-            "env" => self.env.clone().map(Value::Object),
-            _ => None,
-        }
+        let mut known = self.known();
+        known.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, context)| Value::Object(context.clone()))
     }
 
-    fn call(&self, _name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
+    /// How a job goes is known when it runs.
+    fn grows(&self, name: &str) -> bool {
+        name.eq_ignore_ascii_case("job")
+    }
+
+    fn call(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
         // How the steps before ended is known when they have.
-        None
+        if name == "hashFiles" { self.facts.hash_files.call(arguments) } else { None }
     }
 }
 
