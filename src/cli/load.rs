@@ -8,12 +8,14 @@ use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::exit::Wrong;
+use super::hash_files::HashFiles;
 use super::{files, repository, scripts};
 use crate::definition::{self, Base, GivenMatrix, GivenText, Unreadable, Wanted};
 use crate::diagnostic::{self, Diagnostic};
 use crate::expression::Object;
+use crate::forge::{Ci, Git};
 use crate::plan::job::Job;
-use crate::plan::{self, Attempt, Given, Plan};
+use crate::plan::{self, Attempt, Facts, Given, Plan};
 use crate::secret::Secrets;
 use crate::source::Sources;
 
@@ -125,6 +127,23 @@ fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// What planning needs from outside. `root` is the definition's folder.
+fn given(args: &Planning, root: &Utf8Path) -> anyhow::Result<Given> {
+    let environment = environment();
+    let facts = facts(&environment, root);
+    Ok(Given { environment, files: read_var_files(&args.var_file)?, flags: args.vars.clone(), facts })
+}
+
+/// What the repository and the CI say, and how files are digested. `root` is the definition's folder.
+pub(super) fn facts(environment: &BTreeMap<String, String>, root: &Utf8Path) -> Facts {
+    let files = HashFiles::new(root);
+    Facts {
+        git: Git::of(root.as_std_path()).context(),
+        ci: Ci::from_environment(environment).context(),
+        hash_files: plan::HashFiles::new(move |patterns| files.hash(patterns)),
+    }
+}
+
 /// A plan, the jobs of it that were chosen, and the values that they may not hold.
 pub(super) struct Loaded {
     /// The plan, without its jobs.
@@ -152,7 +171,7 @@ pub(super) struct Checked {
 pub(super) fn check(args: &Planning) -> anyhow::Result<Checked> {
     let text = read(&args.file)?;
     let root = root_of(&args.file)?;
-    let given = Given { environment: environment(), files: read_var_files(&args.var_file)?, flags: args.vars.clone() };
+    let given = given(args, &root)?;
     let matrix = args.matrix.read()?;
     let loaded = definition::read(args.file.as_str(), &text, &|wanted| read_named(&root, wanted), &matrix);
     let definition::Loaded { definition, sources, mut diagnostics } = loaded;
@@ -216,7 +235,7 @@ pub(super) fn contexts(args: &Planning, job: Option<&str>, colour: bool) -> anyh
             return Ok(None);
         }
     };
-    let given = Given { environment: environment(), files: read_var_files(&args.var_file)?, flags: args.vars.clone() };
+    let given = given(args, &root)?;
     let contexts = plan::resolve_variables(&definition, &given)
         .and_then(|(inputs, _)| plan::contexts(&sources, &definition, &inputs, &root, job));
     match contexts {
@@ -308,6 +327,13 @@ fn root_of(file: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn git_and_ci_have_the_keys_that_the_check_knows_of() {
+        let facts = facts(&BTreeMap::new(), Utf8Path::new("/"));
+        assert_eq!(facts.git.keys().collect::<Vec<_>>(), definition::GIT_KEYS);
+        assert_eq!(facts.ci.keys().collect::<Vec<_>>(), definition::CI_KEYS);
+    }
 
     #[test]
     fn a_definition_that_is_not_utf_8_is_reported_with_its_line() {

@@ -8,6 +8,7 @@ mod eval;
 mod exit;
 mod explain;
 mod files;
+mod hash_files;
 mod init;
 mod job;
 mod load;

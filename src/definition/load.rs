@@ -108,6 +108,7 @@ fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
     if let Some(node) = table.get("ovenbird") {
         decoder.literal(&node, language);
     }
+    let version = decoder.optional(&table, "version", Site::Strategy, scalar::version);
     let variables = table.get("variables").map(|node| variable::variables(decoder, &node)).unwrap_or_default();
     let decoded = strategy::strategy(decoder, table.get("strategy").as_ref());
     let platforms = decoder.require(&table, "platforms", &KEYS);
@@ -121,7 +122,8 @@ fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
     let strategy = decoded.strategy;
     let name = required_name.unwrap_or_default();
     let broken = Broken::default();
-    let definition = Definition { name, variables, strategy, platforms, env, defaults, steps, outputs, broken };
+    let definition =
+        Definition { name, version, variables, strategy, platforms, env, defaults, steps, outputs, broken };
     check::check(decoder, &definition);
     Some(definition)
 }
@@ -153,10 +155,10 @@ fn language(value: &Value) -> Result<(), Problem> {
     for range in text.split(',').map(str::trim) {
         let digits = range.trim_start_matches(['<', '>', '=']);
         let operator = range.strip_suffix(digits).unwrap_or_default();
-        let Some(wanted) = version(digits.trim()) else {
+        let Some(wanted) = numbers(digits.trim()) else {
             return Err(Problem::new(format!("`{range}` is no range of versions")).help(example));
         };
-        let order = version(ours).unwrap_or_default().cmp(&wanted);
+        let order = numbers(ours).unwrap_or_default().cmp(&wanted);
         let fits = match operator {
             ">=" => order.is_ge(),
             ">" => order.is_gt(),
@@ -174,11 +176,11 @@ fn language(value: &Value) -> Result<(), Problem> {
 }
 
 /// Up to three numbers; those that are not there are zero.
-fn version(text: &str) -> Option<[u32; 3]> {
-    let mut version = [0; 3];
+fn numbers(text: &str) -> Option<[u32; 3]> {
+    let mut numbers = [0; 3];
     let mut parts = text.split('.');
-    for (number, part) in version.iter_mut().zip(parts.by_ref()) {
+    for (number, part) in numbers.iter_mut().zip(parts.by_ref()) {
         *number = part.parse().ok()?;
     }
-    parts.next().is_none().then_some(version)
+    parts.next().is_none().then_some(numbers)
 }

@@ -9,6 +9,7 @@
 
 mod broken;
 mod check;
+mod context;
 mod decode;
 mod files;
 mod given;
@@ -30,6 +31,8 @@ mod variable;
 
 pub use broken::{Broken, Unknown};
 pub(crate) use check::{is_status_function, sensitive_alone};
+#[cfg(test)]
+pub(crate) use context::{CI_KEYS, GIT_KEYS, IMAGE_KEYS, JOB_KEYS, PLATFORM_KEYS, STRATEGY_KEYS};
 pub(crate) use decode::bad_value;
 #[cfg(test)]
 pub(crate) use files::among;
@@ -40,6 +43,6 @@ pub use model::{
     Action, Condition, Debian, Defaults, Definition, EnvVar, Field, List, Platform, Problem, Read, Setting, Source,
     Step, Strategy, TextField, Variable,
 };
-pub(crate) use scalar::{is_url, show_size};
+pub(crate) use scalar::{as_version, is_url, show_size};
 pub use schema::schema;
 pub(crate) use strategy::platform_of;

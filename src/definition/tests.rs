@@ -124,7 +124,7 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
             timout-minutes: 3
           - upload: a
         env: 3
-    "), @r"
+    "), @"
     error[unknown-key]: a definition has no key `nam`
      --> ovenbird.yml:1:1
       |
@@ -132,7 +132,7 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
       | ^^^
       |
       = help: did you mean `name`?
-      = help: known keys: `name`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
+      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
 
     error[unknown-key]: a definition has no key `platfroms`
      --> ovenbird.yml:2:1
@@ -141,7 +141,7 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
       | ^^^^^^^^^
       |
       = help: did you mean `platforms`?
-      = help: known keys: `name`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
+      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
 
     error[unknown-name]: there is no variable `x`
      --> ovenbird.yml:5:16
@@ -785,7 +785,7 @@ fn an_expression_names_what_exists() {
               echo ${{ vars.verison }}
               echo ${{ matrix.siute }} ${{ evn.A }}
               echo ${{ env.B }} ${{ platform.nme }}
-    "), @r"
+    "), @"
     error[unknown-name]: there is no variable `verison`
      --> ovenbird.yml:6:16
       |
@@ -811,7 +811,7 @@ fn an_expression_names_what_exists() {
       |                                    ^^^^^
       |
       = help: did you mean `env`?
-      = help: known contexts: `vars`, `matrix`, `platform`, `env`
+      = help: known contexts: `vars`, `git`, `ci`, `matrix`, `strategy`, `image`, `job`, `platform`, `env`
 
     error[unknown-name]: `env` has no variable `B`
      --> ovenbird.yml:8:16
@@ -830,7 +830,7 @@ fn an_expression_names_what_exists() {
       = help: did you mean `name`?
       = help: known keys: `name`, `builder`, `arch`, `firmware`
     ");
-    assert_snapshot!(check_with("steps:\n  - run: echo ${{ matrix.platform }} ${{ steps.a.outcome }} ${{ secrets.TOKEN }} ${{ github.sha }}\n"), @r"
+    assert_snapshot!(check_with("steps:\n  - run: echo ${{ matrix.platform }} ${{ steps.a.outcome }} ${{ secrets.TOKEN }} ${{ github.sha }}\n"), @"
     error[unknown-name]: there is no matrix
      --> ovenbird.yml:2:19
       |
@@ -861,7 +861,7 @@ fn an_expression_names_what_exists() {
     2 |   - run: echo ${{ matrix.platform }} ${{ steps.a.outcome }} ${{ secrets.TOKEN }} ${{ github.sha }}
       |                                                                                      ^^^^^^^^^^
       |
-      = help: a definition does not know its workflow: declare a variable with `env:`, and use `vars.NAME`
+      = help: the run is `ci` and the commit `git`, such as `ci.ref` and `git.sha`, on every CI; for all else declare a variable with `env:`, and use `vars.NAME`
     ");
 }
 
@@ -927,7 +927,7 @@ fn an_expression_is_allowed_where_what_it_names_is_known() {
     1 | strategy: { fail-fast: "${{ matrix.x }}", matrix: { x: [a] } }
       |                             ^^^^^^^^
       |
-      = help: what is known: `vars`
+      = help: what is known: `vars`, `git`, `ci`
 
     error[unknown-context]: the context `env` is not known here
      --> ovenbird.yml:2:16
@@ -935,7 +935,7 @@ fn an_expression_is_allowed_where_what_it_names_is_known() {
     2 | env: { A: "${{ env.B }}" }
       |                ^^^^^
       |
-      = help: what is known: `vars`, `matrix`, `platform`
+      = help: what is known: `vars`, `git`, `ci`, `matrix`, `strategy`, `image`, `job`, `platform`
 
     error[expression]: `success()` can be asked in `if:` only
      --> ovenbird.yml:5:15
@@ -1343,4 +1343,110 @@ fn every_rule_is_documented() {
     assert!(names.len() > 15, "{names:?}");
     names.retain(|name| !documentation.contains(&format!("`{name}`")));
     assert_eq!(names, [].into());
+}
+
+#[test]
+fn a_context_is_known_where_it_can_be() {
+    assert_snapshot!(check_with(r#"
+        version: ${{ matrix.suite }}
+        strategy: { max-parallel: "${{ strategy.job-total }}", matrix: { suite: [bookworm], n: [1] } }
+        platforms:
+          qemu: { builder: qemu, source: { debian: "${{ matrix.suite }}" }, cpus: "${{ platform.cpus }}" }
+    "#), @r#"
+    error[unknown-context]: the context `matrix` is not known here
+     --> ovenbird.yml:1:14
+      |
+    1 | version: ${{ matrix.suite }}
+      |              ^^^^^^^^^^^^
+      |
+      = help: what is known: `vars`, `git`, `ci`
+
+    error[unknown-context]: the context `strategy` is not known here
+     --> ovenbird.yml:2:32
+      |
+    2 | strategy: { max-parallel: "${{ strategy.job-total }}", matrix: { suite: [bookworm], n: [1] } }
+      |                                ^^^^^^^^^^^^^^^^^^
+      |
+      = help: what is known: `vars`, `git`, `ci`
+
+    error[unknown-context]: the context `platform` is not known here
+     --> ovenbird.yml:4:80
+      |
+    4 |   qemu: { builder: qemu, source: { debian: "${{ matrix.suite }}" }, cpus: "${{ platform.cpus }}" }
+      |                                                                                ^^^^^^^^^^^^^
+      |
+      = help: what is known: `vars`, `git`, `ci`, `matrix`, `strategy`, `image`, `job`
+    "#);
+}
+
+#[test]
+fn a_key_that_a_context_does_not_have_is_an_error_with_the_nearest() {
+    assert_snapshot!(check_with(r#"
+        version: ${{ git.shortsha }}
+        env:
+          RUN: ${{ ci.runid }} ${{ strategy.jobs }} ${{ image.tag }}
+          JOB: ${{ job.status }} ${{ toJSON(job) }} ${{ runner.os }}
+    "#), @"
+    error[unknown-name]: `git` has no key `shortsha`
+     --> ovenbird.yml:1:14
+      |
+    1 | version: ${{ git.shortsha }}
+      |              ^^^^^^^^^^^^
+      |
+      = help: did you mean `short-sha`?
+      = help: known keys: `sha`, `short-sha`, `branch`, `tag`, `dirty`, `commit-time`
+
+    error[unknown-name]: `ci` has no key `runid`
+     --> ovenbird.yml:3:12
+      |
+    3 |   RUN: ${{ ci.runid }} ${{ strategy.jobs }} ${{ image.tag }}
+      |            ^^^^^^^^
+      |
+      = help: did you mean `run-id`?
+      = help: known keys: `name`, `run-id`, `run-number`, `run-attempt`, `url`, `repository`, `sha`, `ref`, `branch`, `tag`, `event`, `pull-request`, `actor`, `job`, `server-url`
+
+    error[unknown-name]: `strategy` has no key `jobs`
+     --> ovenbird.yml:3:28
+      |
+    3 |   RUN: ${{ ci.runid }} ${{ strategy.jobs }} ${{ image.tag }}
+      |                            ^^^^^^^^^^^^^
+      |
+      = help: known keys: `fail-fast`, `max-parallel`, `job-index`, `job-total`
+
+    error[unknown-name]: `image` has no key `tag`
+     --> ovenbird.yml:3:49
+      |
+    3 |   RUN: ${{ ci.runid }} ${{ strategy.jobs }} ${{ image.tag }}
+      |                                                 ^^^^^^^^^
+      |
+      = help: known keys: `name`, `version`
+
+    error[unknown-name]: `job` has no key `status`
+     --> ovenbird.yml:4:12
+      |
+    4 |   JOB: ${{ job.status }} ${{ toJSON(job) }} ${{ runner.os }}
+      |            ^^^^^^^^^^
+      |
+      = help: known keys: `id`
+
+    error[expression]: `job` can be used by name only
+     --> ovenbird.yml:4:37
+      |
+    4 |   JOB: ${{ job.status }} ${{ toJSON(job) }} ${{ runner.os }}
+      |                                     ^^^
+      |
+      = help: write `job.id`
+
+    error[not-yet]: this version of Ovenbird does not have the context `runner` yet
+     --> ovenbird.yml:4:49
+      |
+    4 |   JOB: ${{ job.status }} ${{ toJSON(job) }} ${{ runner.os }}
+      |                                                 ^^^^^^^^^
+    ");
+}
+
+#[test]
+fn a_context_can_be_used_as_a_whole_and_its_keys_in_any_case() {
+    let text = "env: { A: \"${{ toJSON(git) }} ${{ CI.Run-ID }} ${{ join(ci.*) }} ${{ hashFiles('a') }}\" }\n";
+    assert_eq!(check_with(text), "valid");
 }

@@ -4,15 +4,16 @@ use camino::Utf8Path;
 
 use super::inputs::Inputs;
 use super::machine::machine;
-use super::resolve::{platform_context, targets};
-use super::scope::{Resolver, Scope};
+use super::resolve::{common, job_scope, platform_context, targets};
+use super::scope::Resolver;
 use crate::definition::Definition;
 use crate::diagnostic::Diagnostic;
-use crate::expression::{Environment, Object};
+use crate::expression::{Object, Value};
+use crate::secret::MASK;
 use crate::source::{Route, Sources};
 
-/// The contexts of a job's steps, by name; of the first job when none is named. `root` is the definition's folder,
-/// absolute. Sensitive variables are null.
+/// Every context that is known when a job is planned: of the first job, unless one is named. `root` is the definition's
+/// folder, absolute. Sensitive values are masked.
 ///
 /// # Errors
 /// There is no such job, or what an expression's value makes wrong in it.
@@ -29,19 +30,20 @@ pub fn contexts(
         let ids = targets.iter().map(|target| target.id.0.as_str());
         vec![Diagnostic::error("unknown-job", format!("there is no job `{name}`")).nearest(name, "jobs", ids)]
     })?;
-    let vars: Object = inputs.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    let scope = Scope { vars, matrix: Some(Object::from(&target.cell)), ..Scope::default() };
     let mut resolver = Resolver::new(definition, sources, Some(target.id.clone()));
-    let platform = target.platform.and_then(|platform| {
+    let common = common(&mut resolver, inputs);
+    let mut scope = job_scope(target, &common);
+    scope.platform = target.platform.and_then(|platform| {
         let (resolved, _) = machine(&mut resolver, platform, &scope, root, &target.id)?;
         Some(platform_context(&platform.name, &resolved))
     });
-    let scope = Scope { platform, ..scope };
-    let env = resolver.env(&definition.env, &Route::root().key("env"), &scope);
+    let (env, _) = resolver.env(&definition.env, &Route::root().key("env"), &scope);
+    scope.env = Some(env.into_iter().map(|var| (var.name, Value::from(var.value.to_string()))).collect());
     if !resolver.diagnostics.is_empty() {
         return Err(resolver.diagnostics);
     }
-    let scope = scope.with_env(&env);
-    let names = ["vars", "matrix", "platform", "env"];
-    Ok(names.into_iter().filter_map(|name| Some((name, scope.context(name)?))).collect())
+    for variable in definition.variables.iter().filter(|variable| variable.sensitive) {
+        scope.vars.insert(&variable.name, Value::from(MASK));
+    }
+    Ok(scope.known().map(|(name, context)| (name, Value::Object(context.clone()))).collect())
 }

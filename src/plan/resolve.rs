@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value as Json};
 
-use super::inputs::Inputs;
+use super::inputs::{Facts, Inputs};
 use super::job::{DiskFormat, Job, Output, Platform, Step, WIRE_VERSION};
 use super::machine::machine;
 use super::model::{NeededFile, Plan};
@@ -18,9 +18,14 @@ use crate::expression::{Object, Value};
 use crate::matrix::{self, Cell};
 use crate::source::{Place, Route, Sources};
 
+/// Characters of a commit's name in a version, where git does not say them: as many as `git.short-sha` has.
+const SHORT_COMMIT: usize = 8;
+
 /// One platform's build of one matrix cell, before it is resolved.
 pub(super) struct Target<'a> {
     pub(super) id: JobId,
+    /// Its position in the whole matrix.
+    pub(super) index: usize,
     /// None: it could not be read.
     pub(super) platform: Option<&'a definition::Platform>,
     pub(super) cell: Map<String, Json>,
@@ -35,6 +40,15 @@ pub struct Attempt {
     pub steps: Vec<Vec<Step>>,
     /// Everything that an expression's value makes wrong.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What all jobs have in common.
+pub(super) struct Common {
+    version: Option<String>,
+    fail_fast: bool,
+    max_parallel: Option<u32>,
+    jobs: usize,
+    scope: Scope,
 }
 
 /// Resolves every job of a definition. `root` is the definition's folder, absolute.
@@ -59,26 +73,25 @@ pub fn plan(
 /// mistakes are found that are there whatever it would have been.
 #[must_use]
 pub fn attempt(sources: &Sources, definition: &Definition, inputs: &Inputs, root: &Utf8Path) -> Attempt {
-    let vars: Object = inputs.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    let gaps = Gaps { vars: inputs.unknown.clone(), ..Gaps::default() };
-    let scope = Scope { vars, gaps, ..Scope::default() };
+    let matrix_known = is_matrix_known(definition);
+    let targets = targets(definition, matrix_known);
     let mut resolver = Resolver::new(definition, sources, None);
-    let fail_fast = resolver.optional(definition.strategy.fail_fast.as_ref(), &scope).unwrap_or(true);
-    let max_parallel = resolver.optional(definition.strategy.max_parallel.as_ref(), &scope);
+    let common = common(&mut resolver, inputs);
     let mut diagnostics = resolver.diagnostics;
     let (mut jobs, mut steps, mut platforms, mut files) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
-    let matrix_known = is_matrix_known(definition);
-    for target in targets(definition, matrix_known) {
+    for target in targets {
         let named = matrix_known.then(|| target.id.clone());
         let mut resolver = Resolver::new(definition, sources, named);
-        match job(&mut resolver, &target, &scope, root, &mut files) {
+        match job(&mut resolver, &target, &common, root, &mut files) {
             Ok(job) => jobs.push(job),
             Err(partial) => steps.push(partial),
         }
         diagnostics.append(&mut resolver.diagnostics);
         platforms.extend(target.platform.map(|platform| (target.id, platform.name.clone())));
     }
-    let plan = Plan { name: definition.name.clone(), jobs, platforms, fail_fast, max_parallel, files };
+    let Common { version, fail_fast, max_parallel, .. } = common;
+    let (git, ci, name) = (inputs.facts.git.clone(), inputs.facts.ci.clone(), definition.name.clone());
+    let plan = Plan { name, version, jobs, platforms, fail_fast, max_parallel, git, ci, files };
     Attempt { plan, steps, diagnostics }
 }
 
@@ -92,16 +105,46 @@ fn is_matrix_known(definition: &Definition) -> bool {
     }
 }
 
+pub(super) fn common(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Common {
+    let definition = resolver.definition;
+    let (scope, before) = (Scope::new(inputs), resolver.missing());
+    let fail_fast = resolver.optional(definition.strategy.fail_fast.as_ref(), &scope).unwrap_or(true);
+    let max_parallel = resolver.optional(definition.strategy.max_parallel.as_ref(), &scope);
+    let strategy = resolver.missing() > before || definition.broken.has(&Route::root().key("strategy"));
+    let before = resolver.missing();
+    let version = resolver.optional(definition.version.as_ref(), &scope).or_else(|| default_version(&inputs.facts));
+    let unknown = |key: &str| definition.broken.has(&Route::root().key(key));
+    let image = resolver.missing() > before || unknown("version") || unknown("name");
+    let matrix = !is_matrix_known(definition);
+    let gaps = Gaps { matrix, strategy, image, ..scope.gaps.clone() };
+    let image = image_context(&definition.name, version.as_deref());
+    let jobs = definition.strategy.cells.as_ref().map_or(definition.platforms.len(), Vec::len);
+    Common { version, fail_fast, max_parallel, jobs, scope: Scope { image: Some(image), gaps, ..scope } }
+}
+
+/// The tag that CI runs for, else a tag of the commit, else the commit. A changed checkout is neither of the latter two.
+fn default_version(facts: &Facts) -> Option<String> {
+    let text = |context: &Object, key: &str| context.get(key).filter(|value| value.is_truthy()).map(Value::to_string);
+    let (git, ci) = (&facts.git, &facts.ci);
+    let commit = || text(git, "short-sha").or_else(|| Some(text(ci, "sha")?.chars().take(SHORT_COMMIT).collect()));
+    if let Some(tag) = text(ci, "tag") {
+        return definition::as_version(&tag, "");
+    }
+    let changed = git.get("dirty").is_some_and(Value::is_truthy);
+    definition::as_version(&text(git, "tag").or_else(commit)?, if changed { "-dirty" } else { "" })
+}
+
 pub(super) fn targets(definition: &Definition, matrix_known: bool) -> Vec<Target<'_>> {
     let cells = definition.strategy.cells.as_ref().filter(|_| matrix_known);
     let Some(cells) = cells else {
         let one = |platform: &'_ definition::Platform| JobId(platform.name.clone());
-        let platforms = definition.platforms.iter();
+        let platforms = definition.platforms.iter().enumerate();
         let targets: Vec<Target<'_>> = platforms
-            .map(|platform| Target { id: one(platform), platform: Some(platform), cell: Map::new() })
+            .map(|(index, platform)| Target { id: one(platform), index, platform: Some(platform), cell: Map::new() })
             .collect();
         // Without any platform there is still what the steps need.
-        let none = targets.is_empty().then(|| Target { id: JobId(String::new()), platform: None, cell: Map::new() });
+        let none = Target { id: JobId(String::new()), index: 0, platform: None, cell: Map::new() };
+        let none = targets.is_empty().then_some(none);
         return targets.into_iter().chain(none).collect();
     };
     let platform = |cell: &Cell| match definition::platform_of(cell).and_then(Json::as_str) {
@@ -111,7 +154,7 @@ pub(super) fn targets(definition: &Definition, matrix_known: bool) -> Vec<Target
     // Ids are those of the whole matrix, so that a cell alone has the same one.
     let ids = matrix::job_ids(cells).into_iter().zip(cells).enumerate();
     ids.filter(|(index, _)| definition.strategy.cell.is_none_or(|cell| cell == *index))
-        .map(|(_, (id, cell))| Target { id: JobId(id), platform: platform(cell), cell: cell.values.clone() })
+        .map(|(index, (id, cell))| Target { id: JobId(id), index, platform: platform(cell), cell: cell.values.clone() })
         .collect()
 }
 
@@ -119,13 +162,12 @@ pub(super) fn targets(definition: &Definition, matrix_known: bool) -> Vec<Target
 fn job(
     resolver: &mut Resolver<'_>,
     target: &Target<'_>,
-    vars: &Scope,
+    common: &Common,
     root: &Utf8Path,
     files: &mut Vec<NeededFile>,
 ) -> Result<Job, Vec<Step>> {
     let (definition, source) = (resolver.definition, resolver.sources.main());
-    let gaps = Gaps { matrix: !is_matrix_known(definition), ..vars.gaps.clone() };
-    let scope = Scope { matrix: Some(Object::from(&target.cell)), gaps, ..vars.clone() };
+    let scope = job_scope(target, common);
     let before = resolver.missing();
     let machine = target.platform.and_then(|platform| machine(resolver, platform, &scope, root, &target.id));
     let is_whole = |platform: &definition::Platform| !definition.broken.has(&platform.route);
@@ -150,6 +192,7 @@ fn job(
         version: WIRE_VERSION,
         id: target.id.clone(),
         name: definition.name.clone(),
+        image_version: common.version.clone(),
         definition: Utf8Path::new(source.name()).file_name().map(Utf8PathBuf::from).unwrap_or_default(),
         definition_digest: source.digest().to_owned(),
         root: root.to_owned(),
@@ -160,6 +203,41 @@ fn job(
         outputs,
         secrets: resolver.secrets.iter().cloned().collect(),
     })
+}
+
+/// What is known of a job before its machine is.
+pub(super) fn job_scope(target: &Target<'_>, common: &Common) -> Scope {
+    let Common { fail_fast, max_parallel, jobs, scope, .. } = common;
+    Scope {
+        matrix: Some(Object::from(&target.cell)),
+        strategy: Some(strategy_context(*fail_fast, *max_parallel, target.index, *jobs)),
+        job: Some(job_context(&target.id)),
+        ..scope.clone()
+    }
+}
+
+/// What `${{ strategy.… }}` reads. As on GitHub, all jobs may run at once unless the definition says otherwise.
+pub(super) fn strategy_context(fail_fast: bool, max_parallel: Option<u32>, index: usize, jobs: usize) -> Object {
+    // There are at most 256 jobs, or as many as a file of 10 MiB names platforms.
+    let number = |count: usize| Value::from(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+    let most = max_parallel.map_or_else(|| number(jobs), |most| Value::from(f64::from(most)));
+    let pairs = [
+        ("fail-fast", Value::from(fail_fast)),
+        ("max-parallel", most),
+        ("job-index", number(index)),
+        ("job-total", number(jobs)),
+    ];
+    pairs.into_iter().collect()
+}
+
+/// What `${{ image.… }}` reads.
+pub(super) fn image_context(name: &str, version: Option<&str>) -> Object {
+    [("name", Value::from(name)), ("version", version.map_or(Value::Null, Value::from))].into_iter().collect()
+}
+
+/// What `${{ job.… }}` reads before the job runs.
+pub(super) fn job_context(id: &JobId) -> Object {
+    [("id", Value::from(id.0.as_str()))].into_iter().collect()
 }
 
 /// What `${{ platform.… }}` reads.

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeSet;
 
+use super::inputs::{Facts, Inputs};
 use super::job::{EnvVar, Part, Text};
 use crate::definition::{self, Definition, Field, List, Read, Setting, TextField, Unknown};
 use crate::diagnostic::Diagnostic;
 use crate::event::JobId;
-use crate::expression::{self, Environment, EvalError, Expr, Object, Segment, Template, Value, template};
+use crate::expression::{self, Environment, EvalError, Expr, Object, Reference, Segment, Template, Value, template};
 use crate::source::{Place, Route, Sources};
 
 /// The contexts of one job, or of one of its steps. A name that is not set is not known there.
 #[derive(Clone, Default)]
 pub(super) struct Scope {
     pub(super) vars: Object,
+    pub(super) facts: Facts,
+    pub(super) image: Option<Object>,
     pub(super) matrix: Option<Object>,
+    pub(super) strategy: Option<Object>,
+    pub(super) job: Option<Object>,
     pub(super) platform: Option<Object>,
     pub(super) env: Option<Object>,
     pub(super) gaps: Gaps,
@@ -24,33 +29,54 @@ pub(super) struct Scope {
 pub(super) struct Gaps {
     pub(super) vars: Unknown,
     pub(super) matrix: bool,
+    pub(super) strategy: bool,
+    pub(super) image: bool,
     pub(super) platform: bool,
     pub(super) env: Unknown,
+}
+
+impl Gaps {
+    /// Whether there are any.
+    fn any(&self) -> bool {
+        let Self { vars, matrix, strategy, image, platform, env } = self;
+        *matrix || *strategy || *image || *platform || *vars != Unknown::None || *env != Unknown::None
+    }
 }
 
 impl Scope {
     /// Whether everything is known that an expression reads.
     fn knows(&self, expr: &Expr) -> bool {
-        let Gaps { vars: Unknown::None, matrix: false, platform: false, env: Unknown::None } = &self.gaps else {
-            return !expr.references().iter().any(|reference| {
-                let key = match reference.path.first() {
-                    Some(Segment::Key(key)) => Some(key.as_str()),
-                    _ => None,
-                };
-                match reference.context.to_lowercase().as_str() {
-                    "vars" => self.gaps.vars.has(key),
-                    "matrix" => self.gaps.matrix,
-                    "platform" => self.gaps.platform,
-                    "env" => self.gaps.env.has(key),
-                    _ => false,
-                }
-            });
+        let is_unknown = |reference: &Reference| {
+            let key = match reference.path.first() {
+                Some(Segment::Key(key)) => Some(key.as_str()),
+                _ => None,
+            };
+            match reference.context.to_lowercase().as_str() {
+                "vars" => self.gaps.vars.has(key),
+                // A job is called by its cell.
+                "matrix" | "job" => self.gaps.matrix,
+                "strategy" => self.gaps.strategy,
+                "image" => self.gaps.image,
+                "platform" => self.gaps.platform,
+                "env" => self.gaps.env.has(key),
+                _ => false,
+            }
         };
-        true
+        !self.gaps.any() || !expr.references().iter().any(is_unknown)
+    }
+
+    /// What is known before there are jobs.
+    pub(super) fn new(inputs: &Inputs) -> Self {
+        let vars = inputs.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let gaps = Gaps { vars: inputs.unknown.clone(), ..Gaps::default() };
+        Self { vars, facts: inputs.facts.clone(), gaps, ..Self::default() }
     }
 
     /// The same, with more environment variables, of which some may be unknown.
     pub(super) fn with_env(&self, (env, unknown): &(Vec<EnvVar>, Unknown)) -> Self {
+        if env.is_empty() && *unknown == Unknown::None && self.env.is_some() {
+            return self.clone();
+        }
         let mut gaps = self.gaps.clone();
         gaps.env.extend(unknown);
         let mut object = self.env.clone().unwrap_or_default();
@@ -64,22 +90,37 @@ impl Scope {
         }
         Self { env: Some(object), gaps, ..self.clone() }
     }
+
+    /// The contexts that are known here, by name.
+    pub(super) fn known(&self) -> impl Iterator<Item = (&'static str, &Object)> {
+        let always = [("vars", &self.vars), ("git", &self.facts.git), ("ci", &self.facts.ci)];
+        let sometimes = [
+            ("matrix", &self.matrix),
+            ("strategy", &self.strategy),
+            ("image", &self.image),
+            ("job", &self.job),
+            ("platform", &self.platform),
+            ("env", &self.env),
+        ];
+        let known = sometimes.into_iter().filter_map(|(name, context)| Some((name, context.as_ref()?)));
+        always.into_iter().chain(known)
+    }
 }
 
 impl Environment for Scope {
     fn context(&self, name: &str) -> Option<Value> {
-        match name.to_lowercase().as_str() {
-            "vars" => Some(Value::Object(self.vars.clone())),
-            "matrix" => self.matrix.clone().map(Value::Object),
-            "platform" => self.platform.clone().map(Value::Object),
-            "env" => self.env.clone().map(Value::Object),
-            _ => None,
-        }
+        let mut known = self.known();
+        known.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, context)| Value::Object(context.clone()))
     }
 
-    fn call(&self, _name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
+    /// How a job goes is known when it runs.
+    fn grows(&self, name: &str) -> bool {
+        name.eq_ignore_ascii_case("job")
+    }
+
+    fn call(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
         // How the steps before ended is known when they have.
-        None
+        if name == "hashFiles" { self.facts.hash_files.call(arguments) } else { None }
     }
 }
 
