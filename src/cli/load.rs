@@ -148,6 +148,13 @@ fn read_named(root: &Utf8Path, wanted: &Wanted<'_>) -> Result<String, Unreadable
     };
     let path = base.join(wanted.path);
     let unreadable = |message: String, help: Option<String>| Unreadable { message, help };
+    if let (Ok(real), Ok(base)) = (path.canonicalize_utf8(), base.canonicalize_utf8())
+        && !(real.starts_with(&base) && real.is_file())
+    {
+        // A link out of the repository would show what it leads to, and a device may have no end.
+        let message = format!("`{}` is no file inside `{base}`", wanted.path);
+        return Err(unreadable(message, Some(format!("it leads to `{real}`"))));
+    }
     let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             let near = siblings(&path);

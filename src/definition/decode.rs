@@ -9,7 +9,7 @@ use super::scalar::describe;
 use crate::diagnostic::{self, Diagnostic, Label};
 use crate::expression::template::{self, Part};
 use crate::expression::{Expr, SyntaxError, Template, Value};
-use crate::source::{Place, Route, Sources};
+use crate::source::{FileId, Place, Route, Sources};
 
 /// A value of the file, and the way to it.
 #[derive(Clone, Debug)]
@@ -29,6 +29,10 @@ pub(super) enum Site {
     JobEnv,
     /// A value of a step's `env`.
     StepEnv,
+    /// A value of `with`.
+    With,
+    /// A value of a step file's `outputs`.
+    StepFileOutput,
     /// A text that is run in the guest.
     Script,
     /// A text that is run on this machine.
@@ -60,6 +64,8 @@ pub(super) struct Decoder<'s> {
     pub(super) uses: Vec<Use>,
     /// The step that is being decoded.
     pub(super) step: Option<usize>,
+    /// Files that are no YAML document, which was reported already.
+    pub(super) broken: Vec<FileId>,
 }
 
 /// The keys that a mapping may have.
@@ -122,7 +128,7 @@ pub(crate) fn bad_value(problem: Problem, route: &Route) -> Diagnostic {
 
 impl<'s> Decoder<'s> {
     pub(super) fn new(sources: &'s Sources) -> Self {
-        Self { sources, diagnostics: Vec::new(), uses: Vec::new(), step: None }
+        Self { sources, diagnostics: Vec::new(), uses: Vec::new(), step: None, broken: Vec::new() }
     }
 
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {

@@ -4,7 +4,7 @@ use super::check;
 use super::decode::{Decoder, Keys, Node, Site};
 use super::files::{self, ReadFile};
 use super::model::{Definition, Problem};
-use super::{output, platform, scalar, step, strategy, variable};
+use super::{output, platform, scalar, step, strategy, uses, variable};
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::expression::Value;
 use crate::source::{FileId, Place, Route, Sources};
@@ -57,8 +57,13 @@ fn decode(sources: &Sources, diagnostics: &mut Vec<Diagnostic>) -> Option<Defini
         return None;
     }
     let mut decoder = Decoder::new(sources);
+    decoder.broken = uses::broken(diagnostics);
     let definition = definition(&mut decoder);
     diagnostics.append(&mut decoder.diagnostics);
+    if let Some(definition) = &definition {
+        let name_both = |one| uses::name_both_files(one, definition);
+        *diagnostics = diagnostics.drain(..).map(name_both).collect();
+    }
     definition
 }
 
@@ -78,10 +83,12 @@ fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
     let defaults = table.get("defaults").and_then(|node| step::defaults(decoder, &node));
     let defaults = defaults.unwrap_or_default();
     let steps = table.get("steps").map(|node| step::steps(decoder, &node)).unwrap_or_default();
+    let files = uses::files(decoder, &steps);
     let outputs = table.get("outputs").map(|node| output::outputs(decoder, &node)).unwrap_or_default();
     strategy::check_platforms(decoder, source, &strategy, &platforms);
     let name = required_name.unwrap_or_default();
-    let definition = Definition { name, variables, strategy, platforms, env, defaults, steps, outputs };
+    let definition = Definition { name, variables, strategy, platforms, env, defaults, steps, files, outputs };
+    uses::check(decoder, &definition);
     check::check(decoder, &definition);
     Some(definition)
 }

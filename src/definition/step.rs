@@ -2,7 +2,7 @@
 
 use super::decode::{Decoder, Keys, Node, Site, Table, syntax_error};
 use super::model::{Action, Condition, Defaults, EnvVar, Problem, Step};
-use super::{scalar, variable};
+use super::{scalar, uses, variable};
 use crate::diagnostic::{Diagnostic, Label};
 use crate::expression::template::{self, Part};
 use crate::expression::{self, Expr, Value};
@@ -20,6 +20,8 @@ const STEP: Keys = Keys {
         "download",
         "reboot",
         "local",
+        "uses",
+        "with",
         "args",
         "to",
         "owner",
@@ -31,19 +33,21 @@ const STEP: Keys = Keys {
         "retry",
         "continue-on-error",
     ],
-    later: &["uses", "with", "puppet", "ansible", "chef", "salt", "cache", "as"],
+    later: &["puppet", "ansible", "chef", "salt", "cache", "as"],
 };
 /// The keys that say what a step does: each step has exactly one.
-const ACTIONS: [&str; 6] = ["run", "script", "upload", "download", "reboot", "local"];
-const LATER_ACTIONS: [&str; 5] = ["uses", "puppet", "ansible", "chef", "salt"];
+const ACTIONS: [&str; 7] = ["run", "script", "upload", "download", "reboot", "local", "uses"];
+const LATER_ACTIONS: [&str; 4] = ["puppet", "ansible", "chef", "salt"];
 const SCRIPTS: &[&str] = &["run", "script", "local"];
 /// Keys that only some actions have.
-const BELONGS: [(&str, &[&str]); 7] = [
+const BELONGS: [(&str, &[&str]); 9] = [
     ("args", &["script"]),
     ("to", &["upload", "download"]),
     ("owner", &["upload"]),
     ("mode", &["upload"]),
-    ("env", SCRIPTS),
+    ("env", &["run", "script", "local", "uses"]),
+    ("with", &["uses"]),
+    ("retry", &["run", "script", "upload", "download", "reboot", "local"]),
     ("shell", SCRIPTS),
     ("working-directory", SCRIPTS),
 ];
@@ -209,6 +213,10 @@ fn decode_action(decoder: &mut Decoder<'_>, table: &Table<'_>, key: &'static str
             let from = decoder.field(&node, Site::Plain, scalar::guest_path);
             let to = target(decoder, table, key).and_then(|node| decoder.field(&node, Site::Plain, scalar::local_path));
             Some(Action::Download { from: from?, to: to? })
+        }
+        "uses" => {
+            let with = table.get("with").map(|node| uses::with(decoder, &node)).unwrap_or_default();
+            Some(Action::Uses { file: uses::named_file(decoder, &node)?, with })
         }
         _ => {
             if !node.value.is_null() {

@@ -8,8 +8,9 @@
 //! Pure: no I/O, not async. Whatever planning needs from outside comes in as plain values that `cli` gathers once:
 //! [`Given`], what variables are given from outside, and the folder of the definition. What planning would have to look up
 //! on disk goes out as a list ([`Plan::files`]) that `cli` checks. After planning every expression is evaluated but those of
-//! `if:` that ask how the steps before ended. May know of `definition`, `expression`, `matrix`, of `secret` (to put sensitive
-//! values there and nowhere else), and of the event vocabulary's [`JobId`](crate::event::JobId).
+//! `if:`, `env:` and `with:` that ask for what only the run can know. May know of `definition`, `expression`, `matrix`, of
+//! `secret` (to put sensitive values there and nowhere else), and of the event vocabulary's
+//! [`JobId`](crate::event::JobId).
 
 mod inputs;
 pub mod job;

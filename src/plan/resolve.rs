@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use serde_json::{Map, Value as Json};
 
 use super::inputs::Inputs;
@@ -103,7 +103,7 @@ fn job(
         version: WIRE_VERSION,
         id: target.id.clone(),
         name: definition.name.clone(),
-        definition: Utf8Path::new(source.name()).file_name().map(Utf8PathBuf::from).unwrap_or_default(),
+        definition: resolver.file_name(source.id()),
         definition_digest: source.digest().to_owned(),
         root: root.to_owned(),
         matrix: target.cell.clone(),

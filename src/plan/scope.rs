@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::job::{EnvVar, Part, Text};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::job::{EnvVar, Named, Part, Text};
 use crate::definition::{self, Definition, Field, List, Setting, TextField};
 use crate::diagnostic::Diagnostic;
 use crate::event::JobId;
-use crate::expression::{self, Environment, EvalError, Expr, Object, Template, Value, template};
-use crate::source::{Place, Route, Sources};
+use crate::expression::{self, Environment, EvalError, Expr, Object, Segment, Template, Value, template};
+use crate::source::{FileId, Place, Route, Sources};
 
 /// The contexts of one job, or of one of its steps. A name that is not set is not known there.
 #[derive(Clone, Default)]
@@ -16,21 +18,74 @@ pub(super) struct Scope {
     pub(super) matrix: Option<Object>,
     pub(super) platform: Option<Object>,
     pub(super) env: Option<Object>,
+    /// In a step file: its inputs.
+    pub(super) inputs: Option<Inputs>,
+    /// Lowercase names of `env` that only the run can know.
+    pub(super) late_env: BTreeSet<String>,
+}
+
+/// The inputs of a step file where it is used.
+#[derive(Clone, Default)]
+pub(super) struct Inputs(Vec<Named>);
+
+impl Inputs {
+    fn find(&self, name: &str) -> Option<&Text> {
+        let same = |input: &&Named| input.name.to_lowercase() == name.to_lowercase();
+        self.0.iter().find(same).map(|input| &input.value)
+    }
+}
+
+/// A value as an expression may read it: `validate` refuses to read a sensitive one, and this keeps it so.
+fn readable(text: &Text) -> Value {
+    match text.secrets().next() {
+        Some(_) => Value::Null,
+        None => Value::String(text.to_string()),
+    }
 }
 
 impl Scope {
     /// The same, with more environment variables.
     pub(super) fn with_env(&self, env: &[EnvVar]) -> Self {
         let mut object = self.env.clone().unwrap_or_default();
+        let mut late_env = self.late_env.clone();
         for var in env {
-            // A value with a secret in it can't be read by an expression: `validate` refuses it, and this keeps it so.
-            let value = match var.value.secrets().next() {
-                Some(_) => Value::Null,
-                None => Value::String(var.value.to_string()),
+            object.insert(&var.name, readable(&var.value));
+            match var.value.is_late() {
+                true => late_env.insert(var.name.to_lowercase()),
+                false => late_env.remove(&var.name.to_lowercase()),
             };
-            object.insert(&var.name, value);
         }
-        Self { env: Some(object), ..self.clone() }
+        Self { env: Some(object), late_env, ..self.clone() }
+    }
+
+    /// The same inside a step file.
+    pub(super) fn with_inputs(&self, inputs: &[Named]) -> Self {
+        Self { inputs: Some(Inputs(inputs.to_vec())), ..self.clone() }
+    }
+
+    /// What of it an expression may be folded with. A context in which the expression needs something that only the run
+    /// can know is left to the run as a whole.
+    pub(super) fn before_the_run(&self, expr: &Expr) -> Self {
+        let mut known = self.clone();
+        for reference in expr.references() {
+            let is_late = |name: &str, late: &dyn Fn(&str) -> bool, any: bool| {
+                reference.context.eq_ignore_ascii_case(name)
+                    && match reference.path.first() {
+                        Some(Segment::Key(key)) => late(key),
+                        _ => any,
+                    }
+            };
+            let inputs = self.inputs.as_ref();
+            let late = |key: &str| inputs.and_then(|inputs| inputs.find(key)).is_some_and(Text::is_late);
+            let any = inputs.is_some_and(|inputs| inputs.0.iter().any(|input| input.value.is_late()));
+            if is_late("inputs", &late, any) {
+                known.inputs = None;
+            }
+            if is_late("env", &|key| self.late_env.contains(&key.to_lowercase()), !self.late_env.is_empty()) {
+                known.env = None;
+            }
+        }
+        known
     }
 }
 
@@ -41,6 +96,10 @@ impl Environment for Scope {
             "matrix" => self.matrix.clone().map(Value::Object),
             "platform" => self.platform.clone().map(Value::Object),
             "env" => self.env.clone().map(Value::Object),
+            "inputs" => self.inputs.as_ref().map(|inputs| {
+                let pair = |input: &Named| (input.name.clone(), readable(&input.value));
+                Value::Object(inputs.0.iter().map(pair).collect())
+            }),
             _ => None,
         }
     }
@@ -67,7 +126,17 @@ impl<'a> Resolver<'a> {
         Self { definition, sources, job, diagnostics: Vec::new(), secrets: BTreeSet::new() }
     }
 
+    /// A file's name from the definition's folder.
+    pub(super) fn file_name(&self, file: FileId) -> Utf8PathBuf {
+        let name = Utf8Path::new(self.sources.get(file).name());
+        match file == FileId::default() {
+            true => name.file_name().map(Utf8PathBuf::from).unwrap_or_default(),
+            false => name.to_owned(),
+        }
+    }
+
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        let diagnostic = definition::name_both_files(diagnostic, self.definition);
         self.diagnostics.push(match &self.job {
             Some(job) => diagnostic.note(format!("in the job `{job}`")),
             None => diagnostic,
@@ -151,12 +220,17 @@ impl<'a> Resolver<'a> {
 
     /// A text with its secrets named.
     pub(super) fn text(&mut self, field: &TextField, scope: &Scope) -> Option<Text> {
-        self.pieces(field, scope).map(|pieces| Text(join(pieces.into_iter().map(|(part, _)| part))))
+        self.pieces(field, scope, When::Now).map(|pieces| Text(join(pieces.into_iter().map(|(part, _)| part))))
+    }
+
+    /// The same where the run may still have its say.
+    pub(super) fn late_text(&mut self, field: &TextField, scope: &Scope) -> Option<Text> {
+        self.pieces(field, scope, When::Run).map(|pieces| Text(join(pieces.into_iter().map(|(part, _)| part))))
     }
 
     /// A script, and the line of the definition that each of its lines comes from.
     pub(super) fn script(&mut self, field: &TextField, scope: &Scope) -> Option<(Text, Vec<u32>)> {
-        let pieces = self.pieces(field, scope)?;
+        let pieces = self.pieces(field, scope, When::Now)?;
         let numbers = self.sources.lines_of(&field.route);
         let number = |line: usize| numbers.get(line).or(numbers.last()).copied().unwrap_or(1);
         // `line` counts in the definition's text, which a value of several lines leaves where it is.
@@ -183,23 +257,19 @@ impl<'a> Resolver<'a> {
         Some((text, lines))
     }
 
-    /// The parts of a text; for one that an expression gave, how many line breaks that expression itself has.
-    fn pieces(&mut self, field: &TextField, scope: &Scope) -> Option<Vec<(Part, Option<usize>)>> {
+    /// The parts of a text; for those that an expression gave, how many line breaks that expression itself has.
+    fn pieces(&mut self, field: &TextField, scope: &Scope, when: When) -> Option<Vec<(Part, Option<usize>)>> {
         let written = self.sources.text_of(&field.route).unwrap_or_default();
         let mut pieces = Vec::new();
         for part in &field.template.parts {
             match part {
                 template::Part::Literal(literal) => pieces.push((Part::Literal(literal.clone()), None)),
                 template::Part::Expression { expr, span } => {
-                    let newlines = written.get(span.clone()).unwrap_or_default().matches('\n').count();
-                    let part = match definition::sensitive_alone(expr, self.definition) {
-                        Some(name) => {
-                            self.secrets.insert(name.to_owned());
-                            Part::Secret(name.to_owned())
-                        }
-                        None => Part::Literal(self.evaluate_text(expr, &field.route, scope)?),
-                    };
-                    pieces.push((part, Some(newlines)));
+                    let mut newlines = written.get(span.clone()).unwrap_or_default().matches('\n').count();
+                    for part in self.parts(expr, &field.route, scope, when)? {
+                        // The first of them carries the expression's own line breaks.
+                        pieces.push((part, Some(std::mem::take(&mut newlines))));
+                    }
                 }
             }
         }
@@ -212,11 +282,42 @@ impl<'a> Resolver<'a> {
         Some(pieces)
     }
 
+    /// What an expression in a text becomes.
+    fn parts(&mut self, expr: &Expr, route: &Route, scope: &Scope, when: When) -> Option<Vec<Part>> {
+        if let Some(name) = definition::sensitive_alone(expr, self.definition) {
+            self.secrets.insert(name.to_owned());
+            return Some(vec![Part::Secret(name.to_owned())]);
+        }
+        let input = definition::alone(expr, "inputs").and_then(|key| scope.inputs.as_ref()?.find(&key));
+        if let Some(input) = input.filter(|input| input.secrets().next().is_some()) {
+            return Some(input.0.clone());
+        }
+        if when == When::Now {
+            return self.evaluate_text(expr, route, scope).map(|text| vec![Part::Literal(text)]);
+        }
+        let folded = expr.clone().fold(&scope.before_the_run(expr));
+        let folded = folded.map_err(|error| self.eval_error(&error, route, 0)).ok()?;
+        match folded.as_literal() {
+            Some(_) => self.evaluate_text(&folded, route, scope).map(|text| vec![Part::Literal(text)]),
+            None => Some(vec![Part::Expr(folded)]),
+        }
+    }
+
     pub(super) fn env(&mut self, env: &[definition::EnvVar], scope: &Scope) -> Vec<EnvVar> {
-        let resolve =
-            |var: &definition::EnvVar| Some(EnvVar { name: var.name.clone(), value: self.text(&var.value, scope)? });
+        let resolve = |var: &definition::EnvVar| {
+            Some(EnvVar { name: var.name.clone(), value: self.late_text(&var.value, scope)? })
+        };
         env.iter().filter_map(resolve).collect()
     }
+}
+
+/// When a text has to have its value.
+#[derive(Clone, Copy, PartialEq)]
+enum When {
+    /// When the job is planned.
+    Now,
+    /// When the job runs, if planning can't tell.
+    Run,
 }
 
 /// Parts with neighbouring literals joined and empty ones left out.

@@ -2,7 +2,9 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::job::{Action, Condition, Download, Local, Reboot, Retry, Run, Script, Shell, Step, Upload};
+use super::job::{
+    Action, Condition, Download, EnvVar, Local, Named, Reboot, Retry, Run, Script, Shell, Step, Text, Upload, Uses,
+};
 use super::model::{FileKind, NeededFile};
 use super::scope::{Resolver, Scope};
 use crate::definition::{self, Field};
@@ -22,71 +24,122 @@ pub(super) fn steps(
     job: &JobId,
 ) -> (Vec<Step>, Vec<NeededFile>) {
     let definition = resolver.definition;
-    let (mut steps, mut files) = (Vec::new(), Vec::new());
-    for (index, step) in definition.steps.iter().enumerate() {
-        if let Some(step) = resolve(resolver, step, index, scope, &mut files) {
-            steps.push(step);
-        }
-    }
-    let files = files.into_iter().map(|(step, kind, written, place): (usize, FileKind, String, Place)| NeededFile {
+    let mut list = List { next: 0, around: String::new(), needs: true, files: Vec::new() };
+    let steps = list.steps(resolver, &definition.steps, scope);
+    let needed = list.files.into_iter().map(|(step, kind, written, place)| NeededFile {
         job: job.clone(),
         step: Some(step),
         kind,
         path: root.join(&written),
         written,
+        used: definition.file(place.file()).map(|file| Place::Value(file.used.clone())),
         place,
     });
-    (steps, files.collect())
+    (steps, needed.collect())
 }
 
-fn resolve(
-    resolver: &mut Resolver<'_>,
-    step: &definition::Step,
-    index: usize,
-    job_scope: &Scope,
-    files: &mut Vec<(usize, FileKind, String, Place)>,
-) -> Option<Step> {
-    let env = resolver.env(&step.env, job_scope);
-    let scope = &job_scope.with_env(&env);
-    let condition = condition(resolver, step.condition.as_ref(), scope);
-    let timeout = resolver.optional(step.timeout.as_ref(), scope);
-    let retry = Retry {
-        attempts: resolver.optional(step.attempts.as_ref(), scope).unwrap_or(1),
-        delay: resolver.optional(step.delay.as_ref(), scope).unwrap_or(0),
-    };
-    let continue_on_error = resolver.optional(step.continue_on_error.as_ref(), scope).unwrap_or(false);
-    let name = resolver.optional(step.name.as_ref(), scope);
-    let action = action(resolver, step, scope, timeout)?;
-    // What a step that never runs would use need not be there.
-    if condition != Some(Condition::Never) {
-        needed_file(step, &action, index, files);
+/// What is kept on the way through steps, and those of the files that they use.
+struct List {
+    /// The index of the next step.
+    next: usize,
+    /// The names of the steps whose files lead here, each with ` / ` behind.
+    around: String,
+    /// Whether files must be there: what a step that never runs would use need not.
+    needs: bool,
+    files: Vec<(usize, FileKind, String, Place)>,
+}
+
+impl List {
+    fn steps(&mut self, resolver: &mut Resolver<'_>, steps: &[definition::Step], scope: &Scope) -> Vec<Step> {
+        steps.iter().filter_map(|step| self.step(resolver, step, scope)).collect()
     }
-    Some(Step {
-        index,
-        id: step.id.clone(),
-        name: name.unwrap_or_else(|| default_name(&action)),
-        line: resolver.sources.line(&Place::Key(step.route.clone())),
-        condition: condition?,
-        env,
-        timeout,
-        retry,
-        continue_on_error,
-        action,
-    })
+
+    fn step(&mut self, resolver: &mut Resolver<'_>, step: &definition::Step, job_scope: &Scope) -> Option<Step> {
+        let index = self.next;
+        self.next += 1;
+        let env = resolver.env(&step.env, job_scope);
+        let scope = &job_scope.with_env(&env);
+        let condition = condition(resolver, step.condition.as_ref(), scope);
+        let timeout = resolver.optional(step.timeout.as_ref(), scope);
+        let retry = Retry {
+            attempts: resolver.optional(step.attempts.as_ref(), scope).unwrap_or(1),
+            delay: resolver.optional(step.delay.as_ref(), scope).unwrap_or(0),
+        };
+        let continue_on_error = resolver.optional(step.continue_on_error.as_ref(), scope).unwrap_or(false);
+        let name = resolver.optional(step.name.as_ref(), scope);
+        let needs = self.needs;
+        self.needs &= condition != Some(Condition::Never);
+        let (name, action) = match &step.action {
+            definition::Action::Uses { file, with } => {
+                let file = resolver.definition.file(*file)?;
+                let path = Utf8PathBuf::from(resolver.sources.get(file.id).name());
+                let name = name.or_else(|| file.name.clone()).unwrap_or_else(|| short(format!("Run {path}")));
+                let uses = self.uses(resolver, file, path, with, scope, &name);
+                (name, uses)
+            }
+            _ => {
+                let action = action(resolver, step, scope, timeout);
+                (name.or_else(|| action.as_ref().map(default_name)).unwrap_or_default(), action)
+            }
+        };
+        if let Some(action) = action.as_ref().filter(|_| self.needs) {
+            self.needed_file(step, action, index);
+        }
+        self.needs = needs;
+        Some(Step {
+            index,
+            id: step.id.clone(),
+            name: format!("{}{name}", self.around),
+            file: resolver.file_name(step.route.file()),
+            line: resolver.sources.line(&Place::Key(step.route.clone())),
+            condition: condition?,
+            env,
+            timeout,
+            retry,
+            continue_on_error,
+            action: action?,
+        })
+    }
+
+    /// The steps of a file, with its inputs put in.
+    fn uses(
+        &mut self,
+        resolver: &mut Resolver<'_>,
+        file: &definition::StepFile,
+        path: Utf8PathBuf,
+        with: &[definition::With],
+        scope: &Scope,
+        name: &str,
+    ) -> Option<Action> {
+        let inputs: Vec<Named> = file.inputs.iter().map(|input| given(resolver, input, with, scope)).collect();
+        let scope = scope.with_inputs(&inputs);
+        let around = format!("{}{name} / ", self.around);
+        let around = std::mem::replace(&mut self.around, around);
+        let steps = self.steps(resolver, &file.steps, &scope);
+        self.around = around;
+        let outputs = resolver.env(&file.outputs, &scope).into_iter();
+        let outputs = outputs.map(|EnvVar { name, value }| Named { name, value }).collect();
+        Some(Action::Uses(Uses { file: path, inputs, steps, outputs }))
+    }
+
+    fn needed_file(&mut self, step: &definition::Step, action: &Action, index: usize) {
+        let (kind, path, key) = match action {
+            Action::Script(script) => (FileKind::Script, &script.path, "script"),
+            Action::Upload(upload) => (FileKind::Upload, &upload.from, "upload"),
+            Action::Run(_) | Action::Download(_) | Action::Reboot(_) | Action::Local(_) | Action::Uses(_) => return,
+        };
+        self.files.push((index, kind, path.to_string(), Place::Value(step.route.key(key))));
+    }
 }
 
-fn needed_file(
-    step: &definition::Step,
-    action: &Action,
-    index: usize,
-    files: &mut Vec<(usize, FileKind, String, Place)>,
-) {
-    let (kind, path, key) = match action {
-        Action::Script(script) => (FileKind::Script, &script.path, "script"),
-        Action::Upload(upload) => (FileKind::Upload, &upload.from, "upload"),
-        Action::Run(_) | Action::Download(_) | Action::Reboot(_) | Action::Local(_) => return,
+/// What an input holds: what the step gives it, else its default, else an empty text, as in a composite action.
+fn given(resolver: &mut Resolver<'_>, input: &definition::Input, with: &[definition::With], scope: &Scope) -> Named {
+    let given = with.iter().find(|one| one.name.to_lowercase() == input.name.to_lowercase());
+    let value = match given {
+        Some(one) => resolver.late_text(&one.value, scope),
+        None => Some(Text::literal(input.default.clone().unwrap_or_default())),
     };
-    files.push((index, kind, path.to_string(), Place::Value(step.route.key(key))));
+    Named { name: input.name.clone(), value: value.unwrap_or_default() }
 }
 
 /// Whether the step runs, as far as planning can tell.
@@ -97,7 +150,7 @@ fn condition(
 ) -> Option<Condition> {
     let Some(condition) = condition else { return Some(Condition::Success) };
     let asks = condition.expr.calls().iter().any(|call| definition::is_status_function(&call.name));
-    let folded = match condition.expr.clone().fold(scope) {
+    let folded = match condition.expr.clone().fold(&scope.before_the_run(&condition.expr)) {
         Ok(folded) => folded,
         Err(error) => {
             resolver.eval_error(&error, &condition.route, condition.offset);
@@ -146,6 +199,8 @@ fn action(resolver: &mut Resolver<'_>, step: &definition::Step, scope: &Scope, t
             let (from, to) = (resolver.field(from, scope), resolver.field(to, scope));
             Action::Download(Download { from: from?, to: to?.into() })
         }
+        // The list resolves them itself.
+        definition::Action::Uses { .. } => return None,
         definition::Action::Reboot => Action::Reboot(Reboot { timeout: timeout.unwrap_or(DEFAULT_REBOOT_TIMEOUT) }),
     })
 }
@@ -157,7 +212,7 @@ fn default_directory(resolver: &mut Resolver<'_>, scope: &Scope) -> Option<Strin
 
 /// What a step without a `name` is called, as in Actions: by what it does.
 fn default_name(action: &Action) -> String {
-    let first_line = |text: &super::job::Text| {
+    let first_line = |text: &Text| {
         let text = text.to_string();
         text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
     };
@@ -168,7 +223,13 @@ fn default_name(action: &Action) -> String {
         Action::Download(download) => format!("Download {}", download.from),
         Action::Reboot(_) => "Reboot".to_owned(),
         Action::Local(local) => format!("Run locally {}", first_line(&local.script)),
+        Action::Uses(uses) => format!("Run {}", uses.file),
     };
+    short(name)
+}
+
+/// A name at a length that fits a line.
+fn short(name: String) -> String {
     if name.chars().count() <= LONGEST_DEFAULT_NAME {
         return name;
     }
