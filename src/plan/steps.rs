@@ -69,19 +69,7 @@ impl List {
         let name = resolver.optional(step.name.as_ref(), scope);
         let needs = self.needs;
         self.needs &= condition != Some(Condition::Never);
-        let (name, action) = match &step.action {
-            definition::Action::Uses { file, with } => {
-                let file = resolver.definition.file(*file)?;
-                let path = Utf8PathBuf::from(resolver.sources.get(file.id).name());
-                let name = name.or_else(|| file.name.clone()).unwrap_or_else(|| short(format!("Run {path}")));
-                let uses = self.uses(resolver, file, path, with, scope, &name);
-                (name, uses)
-            }
-            _ => {
-                let action = action(resolver, step, scope, timeout);
-                (name.or_else(|| action.as_ref().map(default_name)).unwrap_or_default(), action)
-            }
-        };
+        let (name, action) = self.act(resolver, step, scope, timeout, name);
         if let Some(action) = action.as_ref().filter(|_| self.needs) {
             self.needed_file(step, action, index);
         }
@@ -101,6 +89,28 @@ impl List {
         })
     }
 
+    /// What people see of the step, and what it does; none where that is wrong.
+    fn act(
+        &mut self,
+        resolver: &mut Resolver<'_>,
+        step: &definition::Step,
+        scope: &Scope,
+        timeout: Option<u64>,
+        name: Option<String>,
+    ) -> (String, Option<Action>) {
+        let definition = resolver.definition;
+        let definition::Action::Uses { file, with } = &step.action else {
+            let action = action(resolver, step, scope, timeout);
+            return (name.or_else(|| action.as_ref().map(default_name)).unwrap_or_default(), action);
+        };
+        // `load` refuses a definition that uses a file which is not there.
+        let Some(file) = definition.file(*file) else { return (String::new(), None) };
+        let path = Utf8PathBuf::from(resolver.sources.get(file.id).name());
+        let name = name.or_else(|| file.name.clone()).unwrap_or_else(|| short(format!("Run {path}")));
+        let uses = self.uses(resolver, file, path, with, scope, &name);
+        (name, Some(Action::Uses(uses)))
+    }
+
     /// The steps of a file, with its inputs put in.
     fn uses(
         &mut self,
@@ -110,7 +120,7 @@ impl List {
         with: &[definition::With],
         scope: &Scope,
         name: &str,
-    ) -> Option<Action> {
+    ) -> Uses {
         let inputs: Vec<Named> = file.inputs.iter().map(|input| given(resolver, input, with, scope)).collect();
         let scope = scope.with_inputs(&inputs);
         let around = format!("{}{name} / ", self.around);
@@ -119,7 +129,7 @@ impl List {
         self.around = around;
         let outputs = resolver.env(&file.outputs, &scope).into_iter();
         let outputs = outputs.map(|EnvVar { name, value }| Named { name, value }).collect();
-        Some(Action::Uses(Uses { file: path, inputs, steps, outputs }))
+        Uses { file: path, inputs, steps, outputs }
     }
 
     fn needed_file(&mut self, step: &definition::Step, action: &Action, index: usize) {

@@ -316,6 +316,9 @@ fn hint(exit: &Exit, excerpt: &[String]) -> Option<String> {
         }
         Exit::Code(127) if says("$'\\r'") => "the script has Windows line ends: save it with LF",
         Exit::Code(127) => "a command was not found: install it in a step before, or give its full path",
+        Exit::Code(126) if says("Argument list too long") => {
+            "Linux takes at most 128 KiB in one environment variable: hand large data over in a file"
+        }
         Exit::Code(126) => "a file was found but can't be executed: check its mode and its `#!` line",
         Exit::Signal(name) if name == "KILL" => "the guest may be out of memory: give the platform more `memory`",
         Exit::Code(137) => "a command was killed: the guest may be out of memory, give the platform more `memory`",

@@ -151,3 +151,13 @@ async fn conditions_and_variables_see_the_machine_and_the_job() {
     let lines = [format!("[Linux X64 {}]", bench.ctx.work), "[success]".to_owned(), "went".to_owned()];
     assert_eq!(told.lines(), lines);
 }
+
+#[tokio::test]
+async fn an_output_that_no_environment_can_hold_fails_the_step_with_the_reason() {
+    let script = "{ printf v=; head -c 300000 /dev/zero | tr '\\0' x; } >>\"$OVENBIRD_OUTPUT\"";
+    let mut bench = Bench::new(vec![named("a", run(Shell::Sh, script)), show("steps.a.outputs.v")]);
+    insta::assert_snapshot!(message(&bench.run().await), @"
+    `the step` failed with exit status 126
+    Linux takes at most 128 KiB in one environment variable: hand large data over in a file
+    ");
+}
