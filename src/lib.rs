@@ -10,6 +10,7 @@ pub mod definition;
 pub mod diagnostic;
 pub mod event;
 pub mod expression;
+pub mod forge;
 pub mod guest;
 pub mod image;
 pub mod journal;

@@ -8,10 +8,12 @@ use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::exit::Wrong;
+use super::hash_files::HashFiles;
 use crate::definition::{self, Base, Unreadable, Wanted};
 use crate::diagnostic::{self, Diagnostic};
+use crate::forge::{Ci, Git};
 use crate::plan::job::Job;
-use crate::plan::{self, FileKind, Given, NeededFile, Plan};
+use crate::plan::{self, Facts, FileKind, Given, NeededFile, Plan};
 use crate::secret::Secrets;
 
 /// What a definition is called unless it is named.
@@ -89,6 +91,16 @@ fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// What the repository and the CI say, and how files are digested. `root` is the definition's folder.
+pub(super) fn facts(environment: &BTreeMap<String, String>, root: &Utf8Path) -> Facts {
+    let files = HashFiles::new(root);
+    Facts {
+        git: Git::of(root.as_std_path()).context(),
+        ci: Ci::from_environment(environment).context(),
+        hash_files: plan::HashFiles::new(move |patterns| files.hash(patterns)),
+    }
+}
+
 /// A plan, the jobs of it that were chosen, and the values that they may not hold.
 pub(super) struct Loaded {
     pub plan: Plan,
@@ -107,7 +119,9 @@ pub(super) fn load(args: &Planning, jobs: &[String], colour: bool) -> anyhow::Re
         Ok(loaded) => loaded,
         Err(report) => return tell(&report.render(colour)),
     };
-    let given = Given { environment: environment(), files: read_var_files(&args.var_file)?, flags: args.vars.clone() };
+    let environment = environment();
+    let facts = facts(&environment, &root);
+    let given = Given { environment, files: read_var_files(&args.var_file)?, flags: args.vars.clone(), facts };
     let planned = plan::resolve_variables(&definition, &given)
         .and_then(|(inputs, secrets)| Ok((plan::plan(&sources, &definition, &inputs, &root)?, secrets)));
     let (plan, secrets) = match planned {
@@ -220,6 +234,13 @@ fn missing_files(plan: &Plan) -> Vec<Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn git_and_ci_have_the_keys_that_the_check_knows_of() {
+        let facts = facts(&BTreeMap::new(), Utf8Path::new("/"));
+        assert_eq!(facts.git.keys().collect::<Vec<_>>(), definition::GIT_KEYS);
+        assert_eq!(facts.ci.keys().collect::<Vec<_>>(), definition::CI_KEYS);
+    }
 
     #[test]
     fn a_definition_that_is_not_utf_8_is_reported_with_its_line() {

@@ -5,6 +5,7 @@
 mod build;
 mod cleanup;
 mod exit;
+mod hash_files;
 mod job;
 mod load;
 mod plan;

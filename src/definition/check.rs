@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::context::{self, Names, STEP_KEYS};
 use super::decode::{Decoder, Site, Use, shift};
 use super::model::{Action, Definition, EnvVar, Step};
 use super::uses::{self, Name, Surroundings};
@@ -9,40 +10,11 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::{Expr, Reference, Segment};
 use crate::source::{FileId, Place, Route, Source};
 
-/// What `platform` holds.
-const PLATFORM_KEYS: [&str; 4] = ["name", "builder", "arch", "firmware"];
 const STATUS_FUNCTIONS: [&str; 4] = ["success", "failure", "always", "cancelled"];
-/// What `steps.ID` holds.
-const STEP_KEYS: [&str; 3] = ["outcome", "conclusion", "outputs"];
-/// What `job` holds.
-const JOB_KEYS: [&str; 1] = ["status"];
-/// What `runner` holds.
-const RUNNER_KEYS: [&str; 4] = ["os", "arch", "name", "temp"];
-const LATER_CONTEXTS: [&str; 4] = ["git", "ci", "image", "strategy"];
-
-/// Whether a context, by its lowercase name, is known only while the job runs.
-pub(crate) fn is_late_context(name: &str) -> bool {
-    ["steps", "job", "runner"].contains(&name)
-}
 
 /// Whether a function, by its lowercase name, asks how the steps before ended.
 pub(crate) fn is_status_function(name: &str) -> bool {
     STATUS_FUNCTIONS.contains(&name)
-}
-
-/// The contexts that an expression may use where it stands.
-fn contexts(site: Site) -> &'static [&'static str] {
-    match site {
-        Site::Strategy => &["vars"],
-        Site::Platform => &["vars", "matrix"],
-        Site::JobEnv => &["vars", "matrix", "platform"],
-        Site::Script | Site::Local | Site::Plain => &["vars", "matrix", "platform", "env"],
-        // All else is decided before the first step runs.
-        Site::Condition | Site::StepEnv | Site::With => {
-            &["vars", "matrix", "platform", "env", "steps", "job", "runner"]
-        }
-        Site::StepFileOutput => &["vars", "matrix", "platform", "steps", "job", "runner"],
-    }
 }
 
 /// The sensitive variable that an expression is, and nothing else.
@@ -138,13 +110,6 @@ impl Checker<'_> {
     }
 
     fn call(&self, name: &str, span: &Range<usize>) -> Option<Diagnostic> {
-        if name == "hashfiles" {
-            return Some(self.error(
-                "not-yet",
-                "this version of Ovenbird does not have `hashFiles` yet".to_owned(),
-                span,
-            ));
-        }
         if is_status_function(name) && self.one.site != Site::Condition {
             let message = format!("`{name}()` can be asked in `if:` only");
             return Some(self.error("expression", message, span));
@@ -153,46 +118,44 @@ impl Checker<'_> {
     }
 
     fn reference(&self, reference: &Reference) -> Option<Diagnostic> {
-        let context = reference.context.to_lowercase();
-        if !self.contexts().contains(&context.as_str()) {
-            return Some(self.wrong_context(&context, reference));
+        let name = reference.context.to_lowercase();
+        if let Some(wrong) = self.before_the_run(reference) {
+            return Some(wrong);
         }
-        match context.as_str() {
-            "vars" => self.variable(reference),
-            "matrix" => self.matrix(reference),
-            "env" => self.env(reference),
-            "inputs" => self.input(reference),
-            "steps" => self.earlier_step(reference),
-            "job" => self.named(reference, "job", &JOB_KEYS),
-            "runner" => self.named(reference, "runner", &RUNNER_KEYS),
-            _ => self.named(reference, "platform", &PLATFORM_KEYS),
+        let context = context::find(&name).filter(|context| context.sites.contains(&self.one.site));
+        let context = context.filter(|context| self.around.inputs.is_some() || !matches!(context.names, Names::Inputs));
+        let Some(context) = context else { return Some(self.wrong_context(&name, &reference.span)) };
+        match context.names {
+            Names::Variables => self.variable(reference),
+            Names::Matrix => self.matrix(reference),
+            Names::Env => self.env(reference),
+            Names::Inputs => self.input(reference),
+            Names::Steps => self.earlier_step(reference),
+            Names::Keys(keys) => self.named(reference, context.name, keys),
+            Names::OneOf(keys) => self.one_of(reference, context.name, keys),
         }
     }
 
-    /// What the expression may use, with the inputs of the step file that it is in.
-    fn contexts(&self) -> Vec<&'static str> {
-        let inputs = self.around.inputs.as_ref().map(|_| "inputs");
-        contexts(self.one.site).iter().copied().chain(inputs).collect()
+    /// What is known only while the job runs, where that is too late.
+    fn before_the_run(&self, reference: &Reference) -> Option<Diagnostic> {
+        if context::BETWEEN_STEPS.contains(&self.one.site) || !context::is_late(reference) {
+            return None;
+        }
+        let what = written(reference);
+        Some(match reference.path.get(1) {
+            Some(Segment::Key(key)) if self.is_local() && same(key, "outputs") => self.hostile(&what, &reference.span),
+            _ => self.late(&what, &reference.span),
+        })
     }
 
-    fn wrong_context(&self, context: &str, reference: &Reference) -> Diagnostic {
-        let (allowed, span) = (self.contexts(), &reference.span);
-        if is_late_context(context) {
-            let what = written(reference);
-            return match reference.path.get(1) {
-                Some(Segment::Key(key)) if self.is_local() && same(key, "outputs") => self.hostile(&what, span),
-                _ => self.late(&what, span),
-            };
-        }
-        if ["vars", "matrix", "platform", "env"].contains(&context) {
+    fn wrong_context(&self, context: &str, span: &Range<usize>) -> Diagnostic {
+        let inputs = self.around.inputs.is_some();
+        let allowed: Vec<&str> = context::known_at(self.one.site).filter(|name| inputs || *name != "inputs").collect();
+        if context::find(context).is_some() && context != "inputs" {
             let list: Vec<String> = allowed.iter().map(|name| format!("`{name}`")).collect();
             let message = format!("the context `{context}` is not known here");
             let diagnostic = self.error("unknown-context", message, span);
             return diagnostic.help(format!("what is known: {}", list.join(", ")));
-        }
-        if LATER_CONTEXTS.contains(&context) {
-            let message = format!("this version of Ovenbird does not have the context `{context}` yet");
-            return self.error("not-yet", message, span);
         }
         let diagnostic = self.error("unknown-context", format!("there is no context `{context}`"), span);
         match context {
@@ -202,7 +165,11 @@ impl Checker<'_> {
             "inputs" => diagnostic.help(
                 "only a step file has inputs: in a definition, declare a variable with `env:`, and use `vars.NAME`",
             ),
-            "github" | "needs" => diagnostic
+            "github" => diagnostic.help(
+                "the run is `ci` and the commit `git`, such as `ci.ref` and `git.sha`, on every CI; for all else declare \
+                 a variable with `env:`, and use `vars.NAME`",
+            ),
+            "needs" => diagnostic
                 .help("a definition does not know its workflow: declare a variable with `env:`, and use `vars.NAME`"),
             _ => diagnostic.nearest(context, "known contexts", allowed.iter().copied()),
         }
@@ -215,7 +182,7 @@ impl Checker<'_> {
             // In the text of a script it would be run.
             Site::Script | Site::Local => diagnostic
                 .help(format!("pass it by `env:`, as in `VALUE: ${{{{ {what} }}}}`, and read `$VALUE` in the script")),
-            _ => diagnostic.help("it can be used in `if`, and in values of `env` and `with`"),
+            _ => diagnostic.help("it can be used in `if`, and in values of a step's `env` and of `with`"),
         }
     }
 
@@ -374,7 +341,7 @@ impl Checker<'_> {
         let is_outputs = same(key, "outputs");
         let key = if rest.is_empty() || is_outputs { key.clone() } else { format!("{key}.…") };
         if !STEP_KEYS.iter().any(|known| same(known, &key)) {
-            return self.unknown(reference, &key, "a step has no result", "known results", &STEP_KEYS);
+            return self.unknown(reference, &key, "a step has no result", "known results", STEP_KEYS);
         }
         if is_outputs && self.is_local() {
             return Some(self.hostile(&written(reference), &reference.span));
@@ -411,6 +378,16 @@ impl Checker<'_> {
     fn named(&self, reference: &Reference, context: &str, names: &[&str]) -> Option<Diagnostic> {
         let Some(Segment::Key(key)) = reference.path.first() else { return None };
         self.unknown(reference, key, &format!("`{context}` has no key"), "known keys", names)
+    }
+
+    /// [`Checker::named`], of a context that is not all known when jobs are planned.
+    fn one_of(&self, reference: &Reference, context: &str, names: &[&str]) -> Option<Diagnostic> {
+        if matches!(reference.path.first(), Some(Segment::Key(_))) {
+            return self.named(reference, context, names);
+        }
+        let message = format!("`{context}` can be used by name only");
+        let list: Vec<String> = names.iter().map(|name| format!("`{context}.{name}`")).collect();
+        Some(self.error("expression", message, &reference.span).help(format!("write {}", list.join(" or "))))
     }
 
     fn unknown(

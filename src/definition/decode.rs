@@ -21,7 +21,7 @@ pub(super) struct Node<'a> {
 /// Where an expression stands, which decides what it may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Site {
-    /// `strategy`: before there are jobs.
+    /// `strategy` and `version`: before there are jobs.
     Strategy,
     /// A setting of a platform.
     Platform,

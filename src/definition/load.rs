@@ -11,8 +11,19 @@ use crate::source::{FileId, Place, Route, Sources};
 
 const KEYS: Keys = Keys {
     of: "a definition",
-    known: &["name", "ovenbird", "variables", "strategy", "platforms", "env", "defaults", "steps", "outputs"],
-    later: &["version", "tests", "publish", "release"],
+    known: &[
+        "name",
+        "version",
+        "ovenbird",
+        "variables",
+        "strategy",
+        "platforms",
+        "env",
+        "defaults",
+        "steps",
+        "outputs",
+    ],
+    later: &["tests", "publish", "release"],
 };
 
 /// A file that is no valid definition, and why not: in the order of the file.
@@ -75,6 +86,7 @@ fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
     if let Some(node) = table.get("ovenbird") {
         decoder.literal(&node, language);
     }
+    let version = decoder.optional(&table, "version", Site::Strategy, scalar::version);
     let variables = table.get("variables").map(|node| variable::variables(decoder, &node)).unwrap_or_default();
     let strategy = table.get("strategy").map(|node| strategy::strategy(decoder, &node)).unwrap_or_default();
     let platforms = decoder.require(&table, "platforms", KEYS);
@@ -87,7 +99,7 @@ fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
     let outputs = table.get("outputs").map(|node| output::outputs(decoder, &node)).unwrap_or_default();
     strategy::check_platforms(decoder, source, &strategy, &platforms);
     let name = required_name.unwrap_or_default();
-    let definition = Definition { name, variables, strategy, platforms, env, defaults, steps, files, outputs };
+    let definition = Definition { name, version, variables, strategy, platforms, env, defaults, steps, files, outputs };
     uses::check(decoder, &definition);
     check::check(decoder, &definition);
     Some(definition)
@@ -120,10 +132,10 @@ fn language(value: &Value) -> Result<(), Problem> {
     for range in text.split(',').map(str::trim) {
         let digits = range.trim_start_matches(['<', '>', '=']);
         let operator = range.strip_suffix(digits).unwrap_or_default();
-        let Some(wanted) = version(digits.trim()) else {
+        let Some(wanted) = numbers(digits.trim()) else {
             return Err(Problem::new(format!("`{range}` is no range of versions")).help(example));
         };
-        let order = version(ours).unwrap_or_default().cmp(&wanted);
+        let order = numbers(ours).unwrap_or_default().cmp(&wanted);
         let fits = match operator {
             ">=" => order.is_ge(),
             ">" => order.is_gt(),
@@ -141,11 +153,11 @@ fn language(value: &Value) -> Result<(), Problem> {
 }
 
 /// Up to three numbers; those that are not there are zero.
-fn version(text: &str) -> Option<[u32; 3]> {
-    let mut version = [0; 3];
+fn numbers(text: &str) -> Option<[u32; 3]> {
+    let mut numbers = [0; 3];
     let mut parts = text.split('.');
-    for (number, part) in version.iter_mut().zip(parts.by_ref()) {
+    for (number, part) in numbers.iter_mut().zip(parts.by_ref()) {
         *number = part.parse().ok()?;
     }
-    parts.next().is_none().then_some(version)
+    parts.next().is_none().then_some(numbers)
 }

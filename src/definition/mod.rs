@@ -8,6 +8,7 @@
 //! `expression`, `matrix`, and of `plan::job` for the words that a setting can be (`Arch`, `Firmware` …), nothing else of it.
 
 mod check;
+mod context;
 mod decode;
 mod files;
 mod load;
@@ -23,6 +24,8 @@ mod uses;
 mod variable;
 
 pub(crate) use check::{alone, is_status_function, sensitive_alone};
+#[cfg(test)]
+pub(crate) use context::{CI_KEYS, GIT_KEYS, IMAGE_KEYS, JOB_KEYS, PLATFORM_KEYS, STRATEGY_KEYS};
 pub(crate) use decode::bad_value;
 #[cfg(test)]
 pub(crate) use files::among;
@@ -32,6 +35,6 @@ pub use model::{
     Action, Condition, Debian, Defaults, Definition, EnvVar, Field, Input, List, Platform, Problem, Read, Setting,
     Source, Step, StepFile, Strategy, TextField, Variable, With,
 };
-pub(crate) use scalar::{is_url, show_size};
+pub(crate) use scalar::{as_version, is_url, show_size};
 pub(crate) use strategy::platform_of;
 pub(crate) use uses::name_both_files;

@@ -9,6 +9,8 @@ use crate::source::{FileId, Route};
 #[derive(Clone, Debug)]
 pub struct Definition {
     pub name: String,
+    /// Of the image; none: planning finds one.
+    pub version: Option<Field<String>>,
     pub variables: Vec<Variable>,
     pub strategy: Strategy,
     /// At least one, in the file's order.

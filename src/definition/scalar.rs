@@ -69,6 +69,40 @@ pub(super) fn line(value: &Value) -> Read<String> {
     Ok(text.trim().to_owned())
 }
 
+/// The longest version of an image: with its name and a suffix it still fits what clouds and registries take as a tag.
+const LONGEST_VERSION: usize = 64;
+
+/// The version of an image, which goes into file names and tags.
+pub(super) fn version(value: &Value) -> Read<String> {
+    if let Value::Number(_) = value {
+        let problem = Problem::new(format!("expected the version as a text, found the number {value}"));
+        return Err(problem.help("put it in quotes: YAML reads 1.10 as the number 1.1"));
+    }
+    let text = line(value)?;
+    if text.chars().count() > LONGEST_VERSION {
+        return Err(Problem::new(format!("the version `{text}` is too long"))
+            .help(format!("a version has at most {LONGEST_VERSION} characters")));
+    }
+    if !text.chars().all(is_in_version) || !text.starts_with(|char: char| char.is_ascii_alphanumeric()) {
+        return Err(Problem::new(format!("`{text}` can't be a version"))
+            .help("a version has letters, digits, `.`, `_`, `+` and `-` only, and begins with a letter or digit"));
+    }
+    Ok(text)
+}
+
+fn is_in_version(char: char) -> bool {
+    char.is_ascii_alphanumeric() || "._+-".contains(char)
+}
+
+/// A tag or a commit as a version: with a `-` for every character that a version can't have, and cut where it is too long
+/// with `suffix`. None: nothing is left.
+pub(crate) fn as_version(text: &str, suffix: &str) -> Option<String> {
+    let longest = LONGEST_VERSION.saturating_sub(suffix.len());
+    let safe = text.chars().map(|char| if is_in_version(char) { char } else { '-' });
+    let version: String = safe.skip_while(|char| !char.is_ascii_alphanumeric()).take(longest).collect();
+    (!version.is_empty()).then(|| version + suffix)
+}
+
 pub(super) fn boolean(value: &Value) -> Read<bool> {
     match value {
         Value::Bool(value) => Ok(*value),

@@ -132,7 +132,7 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
       | ^^^
       |
       = help: did you mean `name`?
-      = help: known keys: `name`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
+      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
 
     error[unknown-key]: a definition has no key `platfroms`
      --> ovenbird.yml:2:1
@@ -141,7 +141,7 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
       | ^^^^^^^^^
       |
       = help: did you mean `platforms`?
-      = help: known keys: `name`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
+      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
 
     error[unknown-name]: there is no variable `x`
      --> ovenbird.yml:5:16
@@ -764,7 +764,7 @@ fn an_expression_names_what_exists() {
               echo ${{ vars.verison }}
               echo ${{ matrix.siute }} ${{ evn.A }}
               echo ${{ env.B }} ${{ platform.nme }}
-    "), @r"
+    "), @"
     error[unknown-name]: there is no variable `verison`
      --> ovenbird.yml:6:16
       |
@@ -790,7 +790,7 @@ fn an_expression_names_what_exists() {
       |                                    ^^^^^
       |
       = help: did you mean `env`?
-      = help: known contexts: `vars`, `matrix`, `platform`, `env`
+      = help: known contexts: `vars`, `git`, `ci`, `matrix`, `strategy`, `image`, `job`, `platform`, `env`
 
     error[unknown-name]: `env` has no variable `B`
      --> ovenbird.yml:8:16
@@ -840,7 +840,7 @@ fn an_expression_names_what_exists() {
     2 |   - run: echo ${{ matrix.platform }} ${{ steps.a.outcome }} ${{ secrets.TOKEN }} ${{ github.sha }}
       |                                                                                      ^^^^^^^^^^
       |
-      = help: a definition does not know its workflow: declare a variable with `env:`, and use `vars.NAME`
+      = help: the run is `ci` and the commit `git`, such as `ci.ref` and `git.sha`, on every CI; for all else declare a variable with `env:`, and use `vars.NAME`
     ");
 }
 
@@ -906,7 +906,7 @@ fn an_expression_is_allowed_where_what_it_names_is_known() {
     1 | strategy: { fail-fast: "${{ matrix.x }}", matrix: { x: [a] } }
       |                             ^^^^^^^^
       |
-      = help: what is known: `vars`
+      = help: what is known: `vars`, `git`, `ci`
 
     error[unknown-context]: the context `env` is not known here
      --> ovenbird.yml:2:16
@@ -914,7 +914,7 @@ fn an_expression_is_allowed_where_what_it_names_is_known() {
     2 | env: { A: "${{ env.B }}" }
       |                ^^^^^
       |
-      = help: what is known: `vars`, `matrix`, `platform`
+      = help: what is known: `vars`, `git`, `ci`, `matrix`, `strategy`, `image`, `job`, `platform`
 
     error[expression]: `success()` can be asked in `if:` only
      --> ovenbird.yml:5:15
@@ -1339,6 +1339,114 @@ fn every_key_and_every_rule_is_documented() {
     };
     names.retain(|name| !is_documented(name));
     assert_eq!(names, [].into());
+}
+
+#[test]
+fn a_context_is_known_where_it_can_be() {
+    assert_snapshot!(check_with(r#"
+        version: ${{ matrix.suite }}
+        strategy: { max-parallel: "${{ strategy.job-total }}", matrix: { suite: [bookworm], n: [1] } }
+        platforms:
+          qemu: { builder: qemu, source: { debian: "${{ matrix.suite }}" }, cpus: "${{ platform.cpus }}" }
+    "#), @r#"
+    error[unknown-context]: the context `matrix` is not known here
+     --> ovenbird.yml:1:14
+      |
+    1 | version: ${{ matrix.suite }}
+      |              ^^^^^^^^^^^^
+      |
+      = help: what is known: `vars`, `git`, `ci`
+
+    error[unknown-context]: the context `strategy` is not known here
+     --> ovenbird.yml:2:32
+      |
+    2 | strategy: { max-parallel: "${{ strategy.job-total }}", matrix: { suite: [bookworm], n: [1] } }
+      |                                ^^^^^^^^^^^^^^^^^^
+      |
+      = help: what is known: `vars`, `git`, `ci`
+
+    error[unknown-context]: the context `platform` is not known here
+     --> ovenbird.yml:4:80
+      |
+    4 |   qemu: { builder: qemu, source: { debian: "${{ matrix.suite }}" }, cpus: "${{ platform.cpus }}" }
+      |                                                                                ^^^^^^^^^^^^^
+      |
+      = help: what is known: `vars`, `git`, `ci`, `matrix`, `strategy`, `image`, `job`
+    "#);
+}
+
+#[test]
+fn a_key_that_a_context_does_not_have_is_an_error_with_the_nearest() {
+    assert_snapshot!(check_with(r#"
+        version: ${{ git.shortsha }}
+        env:
+          RUN: ${{ ci.runid }} ${{ strategy.jobs }} ${{ image.tag }}
+          JOB: ${{ job.status }} ${{ toJSON(job) }} ${{ runner.os }}
+    "#), @"
+    error[unknown-name]: `git` has no key `shortsha`
+     --> ovenbird.yml:1:14
+      |
+    1 | version: ${{ git.shortsha }}
+      |              ^^^^^^^^^^^^
+      |
+      = help: did you mean `short-sha`?
+      = help: known keys: `sha`, `short-sha`, `branch`, `tag`, `dirty`, `commit-time`
+
+    error[unknown-name]: `ci` has no key `runid`
+     --> ovenbird.yml:3:12
+      |
+    3 |   RUN: ${{ ci.runid }} ${{ strategy.jobs }} ${{ image.tag }}
+      |            ^^^^^^^^
+      |
+      = help: did you mean `run-id`?
+      = help: known keys: `name`, `run-id`, `run-number`, `run-attempt`, `url`, `repository`, `sha`, `ref`, `branch`, `tag`, `event`, `pull-request`, `actor`, `job`, `server-url`
+
+    error[unknown-name]: `strategy` has no key `jobs`
+     --> ovenbird.yml:3:28
+      |
+    3 |   RUN: ${{ ci.runid }} ${{ strategy.jobs }} ${{ image.tag }}
+      |                            ^^^^^^^^^^^^^
+      |
+      = help: known keys: `fail-fast`, `max-parallel`, `job-index`, `job-total`
+
+    error[unknown-name]: `image` has no key `tag`
+     --> ovenbird.yml:3:49
+      |
+    3 |   RUN: ${{ ci.runid }} ${{ strategy.jobs }} ${{ image.tag }}
+      |                                                 ^^^^^^^^^
+      |
+      = help: known keys: `name`, `version`
+
+    error[run-time]: `job.status` is known only while the job runs
+     --> ovenbird.yml:4:12
+      |
+    4 |   JOB: ${{ job.status }} ${{ toJSON(job) }} ${{ runner.os }}
+      |            ^^^^^^^^^^
+      |
+      = help: it can be used in `if`, and in values of a step's `env` and of `with`
+
+    error[expression]: `job` can be used by name only
+     --> ovenbird.yml:4:37
+      |
+    4 |   JOB: ${{ job.status }} ${{ toJSON(job) }} ${{ runner.os }}
+      |                                     ^^^
+      |
+      = help: write `job.id` or `job.status`
+
+    error[run-time]: `runner.os` is known only while the job runs
+     --> ovenbird.yml:4:49
+      |
+    4 |   JOB: ${{ job.status }} ${{ toJSON(job) }} ${{ runner.os }}
+      |                                                 ^^^^^^^^^
+      |
+      = help: it can be used in `if`, and in values of a step's `env` and of `with`
+    ");
+}
+
+#[test]
+fn a_context_can_be_used_as_a_whole_and_its_keys_in_any_case() {
+    let text = "env: { A: \"${{ toJSON(git) }} ${{ CI.Run-ID }} ${{ join(ci.*) }} ${{ hashFiles('a') }}\" }\n";
+    assert_eq!(check_with(text), "valid");
 }
 
 /// All that is wrong with a definition that uses files.
@@ -1812,7 +1920,7 @@ fn what_a_step_wrote_is_never_part_of_a_script_or_of_a_step_on_this_machine() {
     5 |     name: At ${{ runner.name }}
       |                  ^^^^^^^^^^^
       |
-      = help: it can be used in `if`, and in values of `env` and `with`
+      = help: it can be used in `if`, and in values of a step's `env` and of `with`
 
     error[run-time]: `steps.find.outputs.a` is known only while the job runs
      --> ovenbird.yml:7:17
@@ -1844,7 +1952,7 @@ fn what_a_step_wrote_is_never_part_of_a_script_or_of_a_step_on_this_machine() {
     10 |     working-directory: ${{ env.B }}
        |                            ^^^^^
        |
-       = help: it can be used in `if`, and in values of `env` and `with`
+       = help: it can be used in `if`, and in values of a step's `env` and of `with`
 
     error[run-time]: `env.B` is known only while the job runs
       --> ovenbird.yml:11:21

@@ -10,7 +10,7 @@ use camino::Utf8PathBuf;
 use super::decode::{Decoder, Keys, Node, Site};
 use super::files::normal;
 use super::model::{Action, Definition, EnvVar, Input, Problem, Step, StepFile, TextField, With};
-use super::{check, scalar, step, variable};
+use super::{check, context, scalar, step, variable};
 use crate::diagnostic::{self, Diagnostic, Label};
 use crate::expression::{Expr, Segment, Value};
 use crate::source::{FileId, Place, Route};
@@ -421,7 +421,7 @@ impl Surroundings {
     fn is_late(&self, expr: &Expr) -> bool {
         expr.references().iter().any(|reference| {
             let names = match reference.context.to_lowercase().as_str() {
-                context if check::is_late_context(context) => return true,
+                _ if context::is_late(reference) => return true,
                 "env" => &self.env,
                 "inputs" => self.inputs.as_ref().unwrap_or(&self.env),
                 _ => return false,

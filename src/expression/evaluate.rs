@@ -13,6 +13,11 @@ pub trait Environment {
     /// A named context, whatever the case of its name; none: not known here.
     fn context(&self, name: &str) -> Option<Value>;
 
+    /// Whether a context gets more keys later on: [`Expr::fold`] then takes those that are there and leaves the others.
+    fn grows(&self, _name: &str) -> bool {
+        false
+    }
+
     /// Calls one of the functions that are not a function of their arguments: `hashFiles`, `success`, `failure`,
     /// `always`, `cancelled`, by its canonical name. None: not provided here.
     fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>>;
@@ -77,6 +82,10 @@ impl<'a> Evaluator<'a> {
     pub(super) fn context(&self, name: &str) -> Option<Value> {
         let mut contexts = self.contexts.borrow_mut();
         contexts.entry(name.to_ascii_lowercase()).or_insert_with(|| self.environment.context(name)).clone()
+    }
+
+    pub(super) fn grows(&self, name: &str) -> bool {
+        self.environment.grows(name)
     }
 
     fn evaluate_logical(&self, operator: Logical, operands: &[Expr]) -> Result<Value, EvalError> {

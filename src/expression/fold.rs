@@ -75,6 +75,7 @@ impl Evaluator<'_> {
         let Expr { node, span } = expr;
         let node = match node {
             Node::Literal(_) => node,
+            Node::Context(name) if self.grows(&name) => Node::Context(name),
             Node::Context(name) => self.context(&name).map_or(Node::Context(name), Node::Literal),
             Node::Index { target, subscript } => self.fold_index(*target, subscript, reach)?,
             Node::Call(call) if is_case(&call) => return self.fold_case(call, span, reach),
@@ -113,7 +114,19 @@ impl Evaluator<'_> {
                 }
             }
         }
-        Ok(Node::Index { target: Box::new(target), subscript })
+        Ok(match self.known_key(&target, &subscript) {
+            Some(value) => Node::Literal(value),
+            None => Node::Index { target: Box::new(target), subscript },
+        })
+    }
+
+    /// The value of a key that is known already, of a context that others come to.
+    fn known_key(&self, target: &Expr, subscript: &Subscript) -> Option<Value> {
+        let (Node::Context(name), Subscript::Value(index)) = (&target.node, subscript) else { return None };
+        match (self.context(name)?, &index.node) {
+            (Value::Object(context), Node::Literal(Value::String(key))) => context.get(key).cloned(),
+            _ => None,
+        }
     }
 
     fn fold_call(&self, call: CallNode, span: &Range<usize>, reach: Reach) -> Result<Node, EvalError> {

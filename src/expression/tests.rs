@@ -416,6 +416,38 @@ impl Environment for OnlyContexts {
     }
 }
 
+/// A context `job` of which only the id is known yet.
+struct Growing;
+
+impl Environment for Growing {
+    fn context(&self, name: &str) -> Option<Value> {
+        (name == "job").then(|| Value::from(json!({ "id": "a" })))
+    }
+
+    fn grows(&self, name: &str) -> bool {
+        name == "job"
+    }
+
+    fn call(&self, _: &str, _: &[Value]) -> Option<Result<Value, String>> {
+        None
+    }
+}
+
+#[test]
+fn folding_leaves_what_a_context_does_not_hold_yet() {
+    for (text, expected) in [
+        ("job.id == 'a'", "true"),
+        ("job['ID']", "'a'"),
+        ("job.status == 'success'", "job.status == 'success'"),
+        ("job.id == 'b' || job.status", "job.status"),
+        ("toJSON(job)", "toJSON(job)"),
+        ("job.*", "job.*"),
+    ] {
+        let folded = parse(text).unwrap().fold(&Growing).unwrap();
+        assert_eq!(folded.to_string(), expected, "{text}");
+    }
+}
+
 #[test]
 fn folding_decides_what_is_known_and_leaves_the_rest() {
     let known = json!({ "vars": { "port": 80, "list": ["a'b", "c"], "empty": "", "map": { "k": { "v": 1 } } } });

@@ -1,14 +1,15 @@
-//! The values of variables: `default`, then `env`, then `--var-file`, then `--var`; the last one wins.
+//! What planning is given, and the values of variables: `default`, then `env`, then `--var-file`, then `--var`; the last one wins.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::definition::{Definition, Variable};
 use crate::diagnostic::Diagnostic;
-use crate::expression::Value;
+use crate::expression::{Object, Value};
 use crate::secret::Secrets;
 use crate::source::Place;
 
-/// What is given to a definition's variables from outside. `cli` gathers it.
+/// What is given to a definition from outside. `cli` gathers it.
 #[derive(Clone, Default)]
 pub struct Given {
     /// The environment, of which only [`Definition::environment_names`] are looked at. An empty value counts as not
@@ -18,13 +19,49 @@ pub struct Given {
     pub files: Vec<(String, serde_yaml::Value)>,
     /// Each `--var`: name and value, in the order of the command line.
     pub flags: Vec<(String, String)>,
+    pub facts: Facts,
 }
 
 /// What planning reads: values of variables. A sensitive variable is known by name; its value is in [`Secrets`] alone.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Inputs {
     /// Variables that are not sensitive; null: optional, and nothing was given.
     pub variables: BTreeMap<String, Value>,
+    pub facts: Facts,
+}
+
+/// What is so, whatever the command line says. Copies share it.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The context `git`.
+    pub git: Object,
+    /// The context `ci`.
+    pub ci: Object,
+    pub hash_files: HashFiles,
+}
+
+/// The function `hashFiles`, which reads files and so comes from `cli`. It gives the digest, empty when no file is chosen.
+#[derive(Clone, Default)]
+pub struct HashFiles(Option<Rc<Hash>>);
+
+type Hash = dyn Fn(&[String]) -> Result<String, String>;
+
+impl HashFiles {
+    pub fn new(hash: impl Fn(&[String]) -> Result<String, String> + 'static) -> Self {
+        Self(Some(Rc::new(hash)))
+    }
+
+    /// Calls it; none: there is none here.
+    pub(super) fn call(&self, patterns: &[Value]) -> Option<Result<Value, String>> {
+        let patterns: Vec<String> = patterns.iter().map(Value::to_string).collect();
+        self.0.as_ref().map(|hash| hash(&patterns).map(Value::String))
+    }
+}
+
+impl std::fmt::Debug for HashFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HashFiles")
+    }
 }
 
 /// Where a value comes from.
@@ -41,7 +78,8 @@ enum Origin<'a> {
 /// file of variables have no place in the definition.
 pub fn resolve_variables(definition: &Definition, given: &Given) -> Result<(Inputs, Secrets), Vec<Diagnostic>> {
     let mut diagnostics = unknown_names(definition, given);
-    let (mut inputs, mut secrets) = (Inputs::default(), Secrets::default());
+    let mut inputs = Inputs { facts: given.facts.clone(), ..Inputs::default() };
+    let mut secrets = Secrets::default();
     for variable in &definition.variables {
         match value(variable, given) {
             Ok(value) if variable.sensitive => secrets.insert(&variable.name, value.to_string()),

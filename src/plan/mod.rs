@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Pure: no I/O, not async. Whatever planning needs from outside comes in as plain values that `cli` gathers once:
-//! [`Given`], what variables are given from outside, and the folder of the definition. What planning would have to look up
+//! [`Given`], what is given from outside (values of variables, and the [`Facts`] of the commit and the CI run), and the
+//! folder of the definition. What planning would have to look up
 //! on disk goes out as a list ([`Plan::files`]) that `cli` checks. After planning every expression is evaluated but those of
 //! `if:`, `env:` and `with:` that ask for what only the run can know. May know of `definition`, `expression`, `matrix`, of
 //! `secret` (to put sensitive values there and nowhere else), and of the event vocabulary's
@@ -25,8 +26,8 @@ mod steps;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
 
-pub use inputs::{Given, Inputs, resolve_variables};
+pub use inputs::{Facts, Given, HashFiles, Inputs, resolve_variables};
 pub use model::{FileKind, NeededFile, Plan, missing_file};
 pub use render::{PlanV1, json, table};
-pub use resolve::plan;
+pub use resolve::{contexts, plan};
 pub use select::{SelectError, select};

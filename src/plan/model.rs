@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use super::job::Job;
 use crate::diagnostic::{Diagnostic, Label};
 use crate::event::JobId;
+use crate::expression::Object;
 use crate::source::Place;
 
 /// Everything that will be built. Never serialized itself: [`PlanV1`](super::PlanV1) is its wire form.
@@ -14,6 +15,8 @@ use crate::source::Place;
 pub struct Plan {
     /// The definition's name.
     pub name: String,
+    /// Of the image; none where neither the definition nor a tag or commit says one.
+    pub version: Option<String>,
     /// In the order of the matrix.
     pub jobs: Vec<Job>,
     /// The name in the definition of each job's platform.
@@ -22,6 +25,9 @@ pub struct Plan {
     pub fail_fast: bool,
     /// None: as many as there are.
     pub max_parallel: Option<u32>,
+    /// The contexts `git` and `ci`, for choosing among the jobs.
+    pub git: Object,
+    pub ci: Object,
     /// Files that must be there for the jobs to run. Those that several jobs use are listed once.
     pub files: Vec<NeededFile>,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::inputs::{Facts, Inputs};
 use super::job::{EnvVar, Named, Part, Text};
 use crate::definition::{self, Definition, Field, List, Setting, TextField};
 use crate::diagnostic::Diagnostic;
@@ -15,23 +16,32 @@ use crate::source::{FileId, Place, Route, Sources};
 #[derive(Clone, Default)]
 pub(super) struct Scope {
     pub(super) vars: Object,
+    pub(super) facts: Facts,
+    pub(super) image: Option<Object>,
     pub(super) matrix: Option<Object>,
+    pub(super) strategy: Option<Object>,
+    pub(super) job: Option<Object>,
     pub(super) platform: Option<Object>,
     pub(super) env: Option<Object>,
     /// In a step file: its inputs.
-    pub(super) inputs: Option<Inputs>,
+    pub(super) inputs: Option<Given>,
     /// Lowercase names of `env` that only the run can know.
     pub(super) late_env: BTreeSet<String>,
 }
 
 /// The inputs of a step file where it is used.
 #[derive(Clone, Default)]
-pub(super) struct Inputs(Vec<Named>);
+pub(super) struct Given(Vec<Named>);
 
-impl Inputs {
+impl Given {
     fn find(&self, name: &str) -> Option<&Text> {
         let same = |input: &&Named| input.name.to_lowercase() == name.to_lowercase();
         self.0.iter().find(same).map(|input| &input.value)
+    }
+
+    /// What `inputs` holds for an expression.
+    fn object(&self) -> Object {
+        self.0.iter().map(|input| (input.name.clone(), readable(&input.value))).collect()
     }
 }
 
@@ -44,8 +54,17 @@ fn readable(text: &Text) -> Value {
 }
 
 impl Scope {
+    /// What is known before there are jobs.
+    pub(super) fn new(inputs: &Inputs) -> Self {
+        let vars = inputs.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self { vars, facts: inputs.facts.clone(), ..Self::default() }
+    }
+
     /// The same, with more environment variables.
     pub(super) fn with_env(&self, env: &[EnvVar]) -> Self {
+        if env.is_empty() && self.env.is_some() {
+            return self.clone();
+        }
         let mut object = self.env.clone().unwrap_or_default();
         let mut late_env = self.late_env.clone();
         for var in env {
@@ -60,7 +79,7 @@ impl Scope {
 
     /// The same inside a step file.
     pub(super) fn with_inputs(&self, inputs: &[Named]) -> Self {
-        Self { inputs: Some(Inputs(inputs.to_vec())), ..self.clone() }
+        Self { inputs: Some(Given(inputs.to_vec())), ..self.clone() }
     }
 
     /// What of it an expression may be folded with. A context in which the expression needs something that only the run
@@ -87,26 +106,42 @@ impl Scope {
         }
         known
     }
+
+    /// The contexts that are known here, by name.
+    pub(super) fn known(&self) -> impl Iterator<Item = (&'static str, &Object)> {
+        let always = [("vars", &self.vars), ("git", &self.facts.git), ("ci", &self.facts.ci)];
+        let sometimes = [
+            ("matrix", &self.matrix),
+            ("strategy", &self.strategy),
+            ("image", &self.image),
+            ("job", &self.job),
+            ("platform", &self.platform),
+            ("env", &self.env),
+        ];
+        let known = sometimes.into_iter().filter_map(|(name, context)| Some((name, context.as_ref()?)));
+        always.into_iter().chain(known)
+    }
 }
 
 impl Environment for Scope {
     fn context(&self, name: &str) -> Option<Value> {
-        match name.to_lowercase().as_str() {
-            "vars" => Some(Value::Object(self.vars.clone())),
-            "matrix" => self.matrix.clone().map(Value::Object),
-            "platform" => self.platform.clone().map(Value::Object),
-            "env" => self.env.clone().map(Value::Object),
-            "inputs" => self.inputs.as_ref().map(|inputs| {
-                let pair = |input: &Named| (input.name.clone(), readable(&input.value));
-                Value::Object(inputs.0.iter().map(pair).collect())
-            }),
-            _ => None,
+        let mut known = self.known();
+        let found = known.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        match (found, &self.inputs) {
+            (Some((_, context)), _) => Some(Value::Object(context.clone())),
+            (None, Some(inputs)) if name.eq_ignore_ascii_case("inputs") => Some(Value::Object(inputs.object())),
+            (None, _) => None,
         }
     }
 
-    fn call(&self, _name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
+    /// How a job goes is known when it runs.
+    fn grows(&self, name: &str) -> bool {
+        name.eq_ignore_ascii_case("job")
+    }
+
+    fn call(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
         // How the steps before ended is known when they have.
-        None
+        if name == "hashFiles" { self.facts.hash_files.call(arguments) } else { None }
     }
 }
 

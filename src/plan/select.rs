@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::job::Job;
 use super::model::Plan;
+use super::resolve::{image_context, job_context, strategy_context};
 use crate::diagnostic::nearest;
 use crate::expression::{self, Environment, Expr, Object, Segment, SyntaxError, Value};
 
@@ -31,7 +32,8 @@ impl SelectError {
         match self {
             Self::UnknownJob { hint, .. } | Self::UnknownKey { hint, .. } => hint.clone(),
             Self::Expression { .. } => {
-                "write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform` and `job`"
+                "write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform`, \
+                 `job`, `strategy`, `image`, `git` and `ci`"
                     .to_owned()
             }
             Self::Nothing { .. } => "`ovenbird plan` lists the jobs".to_owned(),
@@ -60,7 +62,7 @@ pub fn select(plan: &Plan, jobs: &[String], only: Option<&str>) -> Result<Vec<Jo
     }
     let mut selected = Vec::new();
     for job in named {
-        let scope = JobScope { job, platform: plan.platforms.get(&job.id).map_or("", String::as_str) };
+        let scope = JobScope { plan, job };
         let value = expression::evaluate(&expr, &scope).map_err(|failed| error(failed.message))?;
         if value.is_truthy() {
             selected.push(job.clone());
@@ -93,23 +95,24 @@ fn unknown_key(plan: &Plan, expression: &str, expr: &Expr) -> Option<SelectError
     expr.references().into_iter().find_map(|reference| {
         let Some(Segment::Key(key)) = reference.path.first() else { return None };
         let context = reference.context.to_lowercase();
-        let keys: Vec<&str> = match context.as_str() {
+        let keys: Vec<String> = match context.as_str() {
             "matrix" => plan
                 .jobs
                 .iter()
                 .flat_map(|job| job.matrix.keys())
-                .map(String::as_str)
+                .cloned()
                 .collect::<BTreeSet<_>>()
                 .into_iter()
                 .collect(),
-            "platform" => vec!["name", "builder"],
-            "job" => vec!["id"],
-            // Evaluating tells that there is no such context.
-            _ => return None,
+            // All others have the same keys in every job. Evaluating tells that there is no such context.
+            name => {
+                plan.jobs.first().and_then(|job| fixed_context(plan, job, name))?.keys().map(str::to_owned).collect()
+            }
         };
         if keys.iter().any(|known| known.to_lowercase() == key.to_lowercase()) {
             return None;
         }
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let hint = did_you_mean(key, &format!("keys of `{context}`"), &keys);
         Some(SelectError::UnknownKey { expression: expression.to_owned(), context, key: key.clone(), hint })
     })
@@ -117,22 +120,37 @@ fn unknown_key(plan: &Plan, expression: &str, expr: &Expr) -> Option<SelectError
 
 /// What `--only` sees of a job.
 struct JobScope<'a> {
+    plan: &'a Plan,
     job: &'a Job,
-    platform: &'a str,
+}
+
+/// A context whose keys are the same in every job, by its name in lowercase.
+fn fixed_context(plan: &Plan, job: &Job, name: &str) -> Option<Object> {
+    Some(match name {
+        "platform" => {
+            let platform = plan.platforms.get(&job.id).map_or("", String::as_str);
+            [("name", platform), ("builder", job.platform.builder())]
+                .map(|(key, value)| (key, Value::from(value)))
+                .into_iter()
+                .collect()
+        }
+        "job" => job_context(&job.id),
+        "strategy" => {
+            let index = plan.jobs.iter().position(|other| other.id == job.id).unwrap_or_default();
+            strategy_context(plan.fail_fast, plan.max_parallel, index, plan.jobs.len())
+        }
+        "image" => image_context(&plan.name, plan.version.as_deref()),
+        "git" => plan.git.clone(),
+        "ci" => plan.ci.clone(),
+        _ => return None,
+    })
 }
 
 impl Environment for JobScope<'_> {
     fn context(&self, name: &str) -> Option<Value> {
-        let pairs = |pairs: &[(&str, &str)]| -> Object {
-            pairs.iter().map(|(key, value)| (*key, Value::from(*value))).collect()
-        };
         match name.to_lowercase().as_str() {
             "matrix" => Some(Value::Object(Object::from(&self.job.matrix))),
-            "platform" => {
-                Some(Value::Object(pairs(&[("name", self.platform), ("builder", self.job.platform.builder())])))
-            }
-            "job" => Some(Value::Object(pairs(&[("id", &self.job.id.0)]))),
-            _ => None,
+            name => fixed_context(self.plan, self.job, name).map(Value::Object),
         }
     }
 

@@ -8,6 +8,7 @@ use super::job::{
 use super::model::{FileKind, NeededFile};
 use super::scope::{Resolver, Scope};
 use crate::definition::{self, Field};
+use crate::diagnostic::Diagnostic;
 use crate::event::JobId;
 use crate::expression::Expr;
 use crate::source::Place;
@@ -167,6 +168,12 @@ fn condition(
             return None;
         }
     };
+    if folded.calls().iter().any(|call| call.name == "hashfiles") {
+        let diagnostic = Diagnostic::error("expression", "`hashFiles` is called before the first step runs");
+        let place = Place::Value(condition.route.clone());
+        resolver.push(diagnostic.at(place).help("its patterns can't come from what a step before did"));
+        return None;
+    }
     Some(match folded.as_literal() {
         Some(value) if !value.is_truthy() => Condition::Never,
         // GitHub adds `success()` only where no status function is named.
