@@ -83,7 +83,7 @@ fn default_cache() -> anyhow::Result<Utf8PathBuf> {
 }
 
 /// What the environment gives, for variables that ask for it. Values that are no UTF-8 are left out, as if unset.
-fn environment() -> BTreeMap<String, String> {
+pub(super) fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
@@ -171,7 +171,7 @@ fn siblings(path: &Utf8Path) -> Vec<String> {
 }
 
 /// The root of the repository that a folder is in; the folder itself when it is in none.
-fn repository_of(folder: &Utf8Path) -> &Utf8Path {
+pub(super) fn repository_of(folder: &Utf8Path) -> &Utf8Path {
     folder.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(folder)
 }
 
@@ -196,7 +196,7 @@ fn read_var_files(files: &[Utf8PathBuf]) -> anyhow::Result<Vec<(String, serde_ya
 }
 
 /// The folder of the definition, where relative paths begin.
-fn root_of(file: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
+pub(super) fn root_of(file: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
     let real = file.canonicalize_utf8().with_context(|| format!("failed to find `{file}`"))?;
     Ok(real.parent().map_or_else(|| real.clone(), Utf8Path::to_owned))
 }
