@@ -47,8 +47,10 @@ pub struct GitLab {
 impl Setting {
     /// A place's file relative to the root of the repository, with `/` and without `.` or `..`; none when it is outside.
     pub(super) fn file_of(&self, place: &Place) -> Option<String> {
+        // Before it is taken apart: a control character may stand between two dots.
+        let file = Utf8PathBuf::from(text::line(place.file.as_str()));
         let mut parts: Vec<&str> = Vec::new();
-        for component in self.folder.components().chain(place.file.components()) {
+        for component in self.folder.components().chain(file.components()) {
             match component {
                 Utf8Component::Normal(part) => parts.push(part),
                 Utf8Component::ParentDir => {
@@ -58,7 +60,7 @@ impl Setting {
                 Utf8Component::RootDir | Utf8Component::Prefix(_) => return None,
             }
         }
-        (!parts.is_empty()).then(|| text::line(&parts.join("/")))
+        (!parts.is_empty()).then(|| parts.join("/"))
     }
 
     /// The path of a file in the output folder, as CI services name it.
@@ -81,6 +83,7 @@ mod tests {
         assert_eq!(file("images/web", "./scripts/a.sh").as_deref(), Some("images/web/scripts/a.sh"));
         assert_eq!(file("images/web", "../common/a.sh").as_deref(), Some("images/common/a.sh"));
         assert_eq!(file("images", "../../elsewhere.sh"), None, "outside the repository there is no line to show");
+        assert_eq!(file("", ".\u{0}./elsewhere.sh"), None);
         assert_eq!(file("", "/etc/passwd"), None);
     }
 }

@@ -184,7 +184,8 @@ fn check_chart(markdown: &str) {
     let (_, chart) = markdown.split_once("```mermaid\n").unwrap();
     let (chart, _) = chart.split_once("```\n").unwrap();
     let time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}";
-    let task = format!(r"^  (boot|\d+\.[-._/\w\p{{Alphabetic}}\p{{N}} ]*) :(done|crit|active), {time}, {time}$");
+    let name = r#"(boot|\d+\.[^:;,#%&{}\[\]<>()"'`|\\=\pC]*)"#;
+    let task = format!("^  {name} :(done|crit|active), {time}, {time}$");
     let task = regex::Regex::new(&task).unwrap();
     for line in chart.lines().skip(3) {
         assert!(task.is_match(line) || ["  section a", "  section b"].contains(&line), "{line:?}");
@@ -234,7 +235,8 @@ fn check(text: &str) {
     let quality: serde_json::Value = serde_json::from_str(hostile.file("gl-code-quality.json")).unwrap();
     let paths: Vec<_> =
         quality.as_array().unwrap().iter().map(|one| one["location"]["path"].as_str().unwrap()).collect();
-    assert!(paths.iter().all(|path| !path.starts_with(['/', '.']) && !path.contains("..")), "{paths:?}");
+    let is_inside = |path: &&str| path.split('/').all(|part| !["", ".", ".."].contains(&part));
+    assert!(paths.iter().all(is_inside), "{paths:?}");
     serde_json::from_str::<serde_json::Value>(hostile.file("gl-annotations.json")).unwrap();
     let keys: Vec<_> = hostile.file("ovenbird.env").lines().map(|line| line.split_once('=').unwrap().0).collect();
     assert!(keys.iter().all(|key| key.starts_with("OVENBIRD_")), "{keys:?}");
@@ -333,6 +335,8 @@ fn corpus() -> Vec<String> {
         "``",
         "```",
         "a`b``c```d````e",
+        "`<b>x</b>`",
+        "`` [link](https://evil.test) ``",
         "````\n# heading\n````",
         "~~~\n# heading\n~~~",
         "# heading",
