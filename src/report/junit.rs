@@ -149,8 +149,11 @@ impl Case {
         let troubles: Vec<&Trouble> =
             job.failures().filter(|trouble| trouble.during.as_ref() == Some(&part.what)).collect();
         let place = troubles.first().and_then(|trouble| place_of(trouble, setting));
-        let name = part.what.title();
-        Self { name, seconds: part.seconds.unwrap_or(0.0), result: Verdict::of(part, &troubles, setting), place }
+        let result = match job.was_cancelled_in(part) {
+            true => Verdict::Skipped("cancelled".to_owned()),
+            false => Verdict::of(part, &troubles, setting),
+        };
+        Self { name: part.what.title(), seconds: part.seconds.unwrap_or(0.0), result, place }
     }
 }
 
@@ -363,7 +366,7 @@ mod tests {
           </testsuite>
           <testsuite name="late" tests="2" failures="0" errors="0" skipped="2" time="5.000" timestamp="2026-11-21T12:01:10">
             <testcase name="source" classname="late" time="0.000">
-              <skipped message="did not end">did not end</skipped>
+              <skipped message="cancelled">cancelled</skipped>
             </testcase>
             <testcase name="job" classname="late" time="0.000">
               <skipped message="cancelled">cancelled</skipped>
@@ -376,6 +379,23 @@ mod tests {
           </testsuite>
         </testsuites>
         "#);
+    }
+
+    #[test]
+    fn a_phase_that_was_cancelled_has_not_passed() {
+        let events = [
+            Body::PhaseStarted { phase: Phase::Source },
+            Body::PhaseFinished { phase: Phase::Source, seconds: 1.0 },
+            Body::PhaseStarted { phase: Phase::Boot },
+            Body::PhaseFinished { phase: Phase::Boot, seconds: 2.0 },
+            crate::report::testing::finished(Outcome::Cancelled, 3.0, Some("cancelled")),
+        ];
+        let (_folder, read) = written(&events.map(|body| at(0.0, Some("a"), body)));
+        let xml = read("a/junit.xml");
+        let document = roxmltree::Document::parse(&xml).unwrap();
+        let skipped = document.descendants().filter(|node| node.has_tag_name("skipped"));
+        let names: Vec<_> = skipped.filter_map(|node| node.parent()?.attribute("name")).collect();
+        assert_eq!(names, ["boot", "job"]);
     }
 
     #[test]

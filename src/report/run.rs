@@ -197,6 +197,13 @@ impl Job {
         }
     }
 
+    /// Whether the job was cancelled in this part. A phase that is cut short ends like one that is done; no other follows.
+    pub(super) fn was_cancelled_in(&self, part: &Part) -> bool {
+        let mut phases = self.parts.iter().rev().filter(|part| matches!(part.what, What::Phase(_)));
+        let is_last = phases.next().is_some_and(|last| last.what == part.what);
+        self.outcome() == Some(Outcome::Cancelled) && (part.seconds.is_none() || is_last)
+    }
+
     /// A job may fail with nothing but a reason.
     fn finished(&mut self, end: &JobFinished) {
         if end.outcome == Outcome::Failure && self.failures().next().is_none() {

@@ -139,7 +139,8 @@ impl<W: Write + Send> Groups<W> {
         }
     }
 
-    fn open(&mut self, job: &JobId, title: &str, name: &str, begin: DateTime<Utc>) {
+    fn open(&mut self, job: &JobId, event: &Event, title: &str, name: &str) {
+        let begin = event.time;
         self.close(job, begin);
         let safe = |char: char| if char.is_ascii_alphanumeric() || "_.-".contains(char) { char } else { '-' };
         let group = Group {
@@ -152,6 +153,9 @@ impl<W: Write + Send> Groups<W> {
         if self.live.is_none() && self.running.iter().all(|other| other == job) {
             self.live = Some(job.clone());
             self.write(&self.marks.begin(&group));
+        } else {
+            // Its lines come later: so that one sees at least what goes on.
+            self.tell(job, event);
         }
         self.groups.insert(job.clone(), group);
     }
@@ -201,10 +205,10 @@ impl<W: Write + Send> Groups<W> {
                 self.tell(job, event);
             }
             Body::PhaseStarted { phase: Phase::Steps } | Body::PhaseFinished { phase: Phase::Steps, .. } => {}
-            Body::PhaseStarted { phase } => self.open(job, phase.as_str(), phase.as_str(), time),
+            Body::PhaseStarted { phase } => self.open(job, event, phase.as_str(), phase.as_str()),
             Body::StepStarted { step, name } => {
                 let (number, title) = (step + 1, format!("{}. {name}", step + 1));
-                self.open(job, &title, &format!("step-{number}"), time);
+                self.open(job, event, &title, &format!("step-{number}"));
             }
             Body::PhaseFinished { .. } | Body::StepFinished(_) => {
                 let ended = self.groups.contains_key(job);
@@ -343,6 +347,7 @@ mod tests {
         web-bookworm | warning: the mirror is slow
         web-bookworm |   hint: name a mirror
         web-trixie | Building web on qemu.
+        web-trixie | == step 1: Install nginx
         ::group::web-trixie: 1. Install nginx
         | Reading package lists...
         | E: Unable to locate package ngnix
@@ -389,6 +394,7 @@ mod tests {
         web-bookworm | warning: the mirror is slow
         web-bookworm |   hint: name a mirror
         web-trixie | Building web on qemu.
+        web-trixie | == step 1: Install nginx
         ␛[0Ksection_start:1795262400:web-trixie.step-1[collapsed=true]␍␛[0Kweb-trixie: 1. Install nginx
         | Reading package lists...
         | E: Unable to locate package ngnix

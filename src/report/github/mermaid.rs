@@ -46,7 +46,7 @@ fn state(job: &Job, part: &Part) -> &'static str {
         _ if has_failed => "crit",
         Some(Outcome::Failure) => "crit",
         Some(Outcome::Cancelled) => "active",
-        None if part.seconds.is_none() && job.outcome() == Some(Outcome::Cancelled) => "active",
+        None if job.was_cancelled_in(part) => "active",
         None if part.seconds.is_none() => "crit",
         _ => "done",
     }
