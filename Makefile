@@ -4,7 +4,9 @@
 CARGO_TARGET_DIR ?= $(HOME)/.cache/ovenbird/target
 export CARGO_TARGET_DIR
 
-.PHONY: demo test test-full lint fmt bench setup
+.PHONY: demo test test-full lint fuzz fmt bench setup
+
+FUZZ_SECONDS ?= 60
 
 ## Bakes the example, boots the finished images fresh, and fetches the page from them.
 demo:
@@ -27,11 +29,17 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo deny --locked check bans licenses sources
 
+## Feeds the readers with what nobody would write, a minute each. Another length: `make fuzz FUZZ_SECONDS=600`.
+fuzz:
+	scripts/setup.sh fuzz
+	scripts/fuzz.sh $(FUZZ_SECONDS)
+
 fmt:
 	cargo fmt
 
-## The same small build by Packer, by a bare script, and by us.
+## The same small build by Packer, by a bare script, and by us; and how long planning takes.
 bench:
+	benches/plan.sh
 	benches/compare.sh
 
 setup:

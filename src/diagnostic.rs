@@ -1,14 +1,32 @@
 //! What is wrong with a file: made symbolic, where it is found; made concrete at the end, where it is shown.
 //!
 //! A [`Diagnostic`] points by [`Place`], so whoever makes one needs no positions. Mistakes are values that are collected:
-//! all errors of a file are reported at once. Pure.
+//! all errors of a file are reported at once. [`render`] is for people; `json`, `github` and `sarif` are for programs;
+//! `rules` explains each rule. Pure.
 
+mod github;
+mod json;
+pub mod rules;
+mod sarif;
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, normalize_untrusted_str};
 use serde::Serialize;
 
 use crate::source::{FileId, Place, Source, Sources};
+
+pub use github::github;
+pub use json::{DiagnosticV1, PlaceV1, ReportV1, json};
+pub use sarif::sarif;
+
+/// The rule of a diagnostic whose first place holds a secret: no excerpt shows it.
+pub const LITERAL_SECRET: &str = "literal-secret";
+
+/// How programs should know a file; from the root of the repository where it is in one.
+pub type PathOf<'a> = &'a dyn Fn(&Source) -> String;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -18,6 +36,20 @@ pub enum Severity {
     Error,
     /// Probably not what was meant.
     Warning,
+    /// Worth knowing, and nothing is wrong.
+    Note,
+}
+
+impl Severity {
+    /// The word that reports begin with.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
 }
 
 /// A place that a diagnostic points at.
@@ -63,14 +95,23 @@ impl Diagnostic {
     /// An error without a place yet.
     #[must_use]
     pub fn error(rule: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            rule,
-            severity: Severity::Error,
-            message: message.into(),
-            labels: Vec::new(),
-            help: Vec::new(),
-            note: None,
-        }
+        Self::new(Severity::Error, rule, message)
+    }
+
+    /// A warning without a place yet.
+    #[must_use]
+    pub fn warning(rule: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, rule, message)
+    }
+
+    /// A note without a place yet.
+    #[must_use]
+    pub fn remark(rule: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, rule, message)
+    }
+
+    fn new(severity: Severity, rule: &'static str, message: impl Into<String>) -> Self {
+        Self { rule, severity, message: message.into(), labels: Vec::new(), help: Vec::new(), note: None }
     }
 
     /// Adds a place; the first one added is the mistake's own.
@@ -125,6 +166,12 @@ impl Diagnostic {
     }
 }
 
+/// Whether any of them is an error, so that nothing can be built.
+#[must_use]
+pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|one| one.severity == Severity::Error)
+}
+
 /// The name that was probably meant, if one is near enough.
 #[must_use]
 pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -170,23 +217,78 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>, sources: &Sources) {
 #[must_use]
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let secrets = secrets(diagnostics, sources);
     let rendered: Vec<String> =
-        diagnostics.iter().map(|diagnostic| render_one(diagnostic, sources, &renderer)).collect();
+        diagnostics.iter().map(|diagnostic| render_one(diagnostic, sources, &secrets, &renderer)).collect();
     let mut text = rendered.join("\n\n");
     text.push('\n');
     text
 }
 
-fn render_one(diagnostic: &Diagnostic, sources: &Sources, renderer: &Renderer) -> String {
+/// [`render`], and where to read more about each rule, once.
+#[must_use]
+pub fn report(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) -> String {
+    if diagnostics.is_empty() {
+        return String::new();
+    }
+    let mut text = render(diagnostics, sources, colour);
+    let mut rules: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.rule).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    let _ = write!(text, "\nto read more: ovenbird explain {}\n", rules.join(" "));
+    text
+}
+
+/// A line for each diagnostic, for who came for something else.
+#[must_use]
+pub fn brief(diagnostics: &[Diagnostic], sources: &Sources) -> String {
+    let line = |diagnostic: &Diagnostic| {
+        let (source, range) = diagnostic.range(sources);
+        let at = source.position(range.start);
+        let (level, message, rule) = (diagnostic.severity.as_str(), &diagnostic.message, diagnostic.rule);
+        let line = format!("{level}: {}:{}:{}: {message} [{rule}]\n", source.name(), at.line, at.column);
+        // A name of the file may hold what steers a terminal.
+        normalize_untrusted_str(line.trim_end()) + "\n"
+    };
+    diagnostics.iter().map(line).collect()
+}
+
+/// Bytes of files that no excerpt may show.
+type Secrets = Vec<(FileId, Range<usize>)>;
+
+fn secrets(diagnostics: &[Diagnostic], sources: &Sources) -> Secrets {
+    let secret = diagnostics.iter().filter(|diagnostic| diagnostic.rule == LITERAL_SECRET);
+    let places = secret.map(|diagnostic| diagnostic.range(sources));
+    places.map(|(source, range)| (source.id(), range)).collect()
+}
+
+/// The text between two bytes of a file, each byte of a secret an asterisk.
+fn excerpt<'a>(source: &'a Source, bytes: &Range<usize>, secrets: &Secrets) -> Cow<'a, str> {
+    let text = source.text().get(bytes.clone()).unwrap_or_default();
+    let here = secrets
+        .iter()
+        .filter(|(file, secret)| *file == source.id() && secret.start < bytes.end && bytes.start < secret.end);
+    let mut masked = Cow::Borrowed(text);
+    for (_, secret) in here {
+        let start = secret.start.max(bytes.start) - bytes.start;
+        let end = secret.end.min(bytes.end) - bytes.start;
+        let (before, after) = (masked.get(..start).unwrap_or_default(), masked.get(end..).unwrap_or_default());
+        masked = Cow::Owned(format!("{before}{}{after}", "*".repeat(end - start)));
+    }
+    masked
+}
+
+fn render_one(diagnostic: &Diagnostic, sources: &Sources, secrets: &Secrets, renderer: &Renderer) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
     };
     let title = level.primary_title(normalize_untrusted_str(&diagnostic.message)).id(diagnostic.rule);
     // Without a place it is not about the file, such as a wrong flag.
     let mut group = match diagnostic.labels.as_slice() {
         [] => annotate_snippets::Group::with_title(title),
-        _ => title.elements(snippets(diagnostic, sources)),
+        _ => title.elements(snippets(diagnostic, sources, secrets)),
     };
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
@@ -198,18 +300,26 @@ fn render_one(diagnostic: &Diagnostic, sources: &Sources, renderer: &Renderer) -
 }
 
 /// One for each file that a label is in, in the order of the labels.
-fn snippets<'a>(diagnostic: &Diagnostic, sources: &'a Sources) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+fn snippets<'a>(
+    diagnostic: &Diagnostic,
+    sources: &'a Sources,
+    secrets: &Secrets,
+) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
     let mut files: Vec<FileId> = Vec::new();
     for label in &diagnostic.labels {
         if !files.contains(&label.place.file()) {
             files.push(label.place.file());
         }
     }
-    files.into_iter().map(|file| snippet(diagnostic, sources.get(file))).collect()
+    files.into_iter().map(|file| snippet(diagnostic, sources.get(file), secrets)).collect()
 }
 
 /// The lines from the first to the last label in a file: handing over a whole file for each diagnostic would be slow.
-fn snippet<'a>(diagnostic: &Diagnostic, source: &'a Source) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+fn snippet<'a>(
+    diagnostic: &Diagnostic,
+    source: &'a Source,
+    secrets: &Secrets,
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let labels = diagnostic.labels.iter().enumerate().filter(|(_, label)| label.place.file() == source.id());
     let labels: Vec<(usize, Range<usize>, &str)> =
         labels.map(|(index, label)| (index, source.range(&label.place), label.text.as_str())).collect();
@@ -219,7 +329,7 @@ fn snippet<'a>(diagnostic: &Diagnostic, source: &'a Source) -> Snippet<'a, annot
     let begin = text.get(..first).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
     let end = text.get(last..).and_then(|after| after.find('\n')).map_or(text.len(), |newline| last + newline);
     let line = usize::try_from(source.position(first).line).unwrap_or(1);
-    let mut snippet = Snippet::source(text.get(begin..end).unwrap_or_default()).line_start(line);
+    let mut snippet = Snippet::source(excerpt(source, &(begin..end), secrets)).line_start(line);
     snippet = snippet.path(source.name().to_owned());
     for (index, range, label) in labels {
         let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
@@ -227,51 +337,6 @@ fn snippet<'a>(diagnostic: &Diagnostic, source: &'a Source) -> Snippet<'a, annot
         snippet = snippet.annotation(kind.span(range.start - begin..range.end - begin).label(label));
     }
     snippet
-}
-
-/// A diagnostic as other programs read it. Lines and columns count from 1, columns in characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct DiagnosticV1 {
-    pub rule: &'static str,
-    pub severity: Severity,
-    pub message: String,
-    pub file: String,
-    pub line: u32,
-    pub column: u32,
-    pub end_line: u32,
-    /// The column after the last marked character.
-    pub end_column: u32,
-    /// Where in the document, as in `steps[1].run`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub route: Option<String>,
-    pub help: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-}
-
-/// The diagnostics for other programs, in the order given.
-#[must_use]
-pub fn wire(diagnostics: &[Diagnostic], sources: &Sources) -> Vec<DiagnosticV1> {
-    let concrete = |diagnostic: &Diagnostic| {
-        let (source, range) = diagnostic.range(sources);
-        let (start, end) = (source.position(range.start), source.position(range.end));
-        let route = diagnostic.labels.first().and_then(|label| label.place.route()).map(ToString::to_string);
-        DiagnosticV1 {
-            rule: diagnostic.rule,
-            severity: diagnostic.severity,
-            message: diagnostic.message.clone(),
-            file: source.name().to_owned(),
-            line: start.line,
-            column: start.column,
-            end_line: end.line,
-            end_column: end.column,
-            route,
-            help: diagnostic.help.clone(),
-            note: diagnostic.note.clone(),
-        }
-    };
-    diagnostics.iter().map(concrete).collect()
 }
 
 #[cfg(test)]
@@ -333,35 +398,46 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_in_no_excerpt() {
+        let source = source("password: hunter2 # of the database\nb: 1\n");
+        let place = Place::Value(Route::root().key("password"));
+        let secret = Diagnostic::warning(LITERAL_SECRET, "a secret").at(place);
+        let other = Diagnostic::error("x", "wrong").at(Place::Key(Route::root().key("password")));
+        assert_snapshot!(render(&[other, secret], &source, false), @"
+        error[x]: wrong
+         --> ovenbird.yml:1:1
+          |
+        1 | password: ******* # of the database
+          | ^^^^^^^^
+
+        warning[literal-secret]: a secret
+         --> ovenbird.yml:1:11
+          |
+        1 | password: ******* # of the database
+          |           ^^^^^^^
+        ");
+    }
+
+    #[test]
+    fn a_report_says_once_where_to_read_on() {
+        let source = source("a: 1\nb: 2\n");
+        let at = |rule, key: &str| Diagnostic::error(rule, "wrong").at(Place::Key(Route::root().key(key)));
+        let report = report(&[at("y", "a"), at("x", "a"), at("y", "b")], &source, false);
+        assert_snapshot!(report.lines().last().unwrap_or_default(), @"to read more: ovenbird explain x y");
+    }
+
+    #[test]
+    fn a_warning_takes_one_line_where_it_is_not_what_was_asked_for() {
+        let source = source("a: 1\nb: 2\n");
+        let warning = Diagnostic::warning("x", "never \u{1b}[31mused").at(Place::Key(Route::root().key("b")));
+        assert_snapshot!(brief(&[warning.help("remove it")], &source), @"warning: ovenbird.yml:2:1: never ␛[31mused [x]");
+    }
+
+    #[test]
     fn colour_is_there_only_when_asked_for() {
         let source = source("a: 1\n");
         let diagnostics = [Diagnostic::error("x", "wrong").at(Place::Value(Route::root().key("a")))];
         assert!(render(&diagnostics, &source, true).contains('\u{1b}'));
         assert!(!render(&diagnostics, &source, false).contains('\u{1b}'));
-    }
-
-    #[test]
-    fn other_programs_read_places_as_numbers() {
-        let source = source("steps:\n  - run: é ${{ x }}\n");
-        let place = Place::Inside(Route::root().key("steps").index(0).key("run"), 7..8);
-        let wire = wire(&[Diagnostic::error("x", "wrong").at(place).help("write it right")], &source);
-        assert_snapshot!(serde_json::to_string_pretty(&wire).unwrap_or_default(), @r#"
-        [
-          {
-            "rule": "x",
-            "severity": "error",
-            "message": "wrong",
-            "file": "ovenbird.yml",
-            "line": 2,
-            "column": 16,
-            "end-line": 2,
-            "end-column": 17,
-            "route": "steps[0].run",
-            "help": [
-              "write it right"
-            ]
-          }
-        ]
-        "#);
     }
 }

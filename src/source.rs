@@ -1,14 +1,16 @@
 //! A YAML file that remembers where everything stands: text, decoded value, and a [`Route`] to every node of it.
 //!
-//! Two parsers read the file. `serde_yaml` decodes it into a [`Value`]; granit-parser's events only locate, so where the
-//! two disagree at YAML's edges the worst case is a coarser place. Later rooms never hold a position: they say *what* they
+//! Two parsers read the file: `serde_yaml` decodes it into a [`Value`], granit-parser's events locate. Where the two
+//! disagree at YAML's edges the file is refused: a message must never point at another value than its own. Later rooms never hold a position: they say *what* they
 //! mean ([`Place`]), and the place is looked up when a diagnostic is printed. Pure.
 
+mod core;
 #[cfg(test)]
 pub(crate) mod dedent;
 mod index;
 mod merge;
 mod scalar;
+mod settle;
 
 use std::fmt;
 use std::ops::Range;
@@ -75,6 +77,19 @@ impl Route {
     #[must_use]
     pub fn segments(&self) -> &[Segment] {
         &self.segments
+    }
+
+    /// Whether it leads to `other` or to something inside.
+    #[must_use]
+    pub fn is_in(&self, other: &Self) -> bool {
+        self.file == other.file && self.segments.starts_with(&other.segments)
+    }
+
+    /// The last segment, and the way to what holds it; none for a document itself.
+    #[must_use]
+    pub fn split_last(&self) -> Option<(&Segment, Self)> {
+        let (last, rest) = self.segments.split_last()?;
+        Some((last, Self { file: self.file, segments: rest.to_vec() }))
     }
 
     fn with(&self, segment: Segment) -> Self {
@@ -160,6 +175,13 @@ impl Sources {
         (id, diagnostics)
     }
 
+    /// Adds a file that is no YAML, such as a script, so that diagnostics can point at its lines.
+    pub fn add_text(&mut self, name: &str, text: &str) -> FileId {
+        let id = FileId(self.others.len() + 1);
+        self.others.push(Source::unread(id, name, text));
+        id
+    }
+
     /// The definition's own file.
     #[must_use]
     pub fn main(&self) -> &Source {
@@ -219,15 +241,20 @@ impl Source {
     /// Reads a file's text. The source is there even when the text is no valid YAML, to show what is wrong with it: its
     /// value is then null, and the diagnostics say why.
     fn parse(id: FileId, name: &str, text: &str) -> (Self, Vec<Diagnostic>) {
+        let mut source = Self::unread(id, name, text);
+        let diagnostics = source.read();
+        (source, diagnostics)
+    }
+
+    /// The text alone, of which only lines are known.
+    fn unread(id: FileId, name: &str, text: &str) -> Self {
         let digest = hex(&Sha256::digest(text.as_bytes()));
         // A byte-order mark is no part of the text; with it, columns of the first line would be off by one.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
         let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset + 1);
         let lines = std::iter::once(0).chain(newlines).collect();
         let name = name.to_owned();
-        let mut source = Self { id, name, text, digest, value: Value::Null, index: Index::default(), lines };
-        let diagnostics = source.read();
-        (source, diagnostics)
+        Self { id, name, text, digest, value: Value::Null, index: Index::default(), lines }
     }
 
     fn read(&mut self) -> Vec<Diagnostic> {
@@ -240,13 +267,18 @@ impl Source {
             Ok(index) => self.index = index,
             Err(diagnostic) => return vec![diagnostic],
         }
-        let duplicates = self.index.duplicates();
-        if !duplicates.is_empty() {
-            return duplicates;
+        let mut wrong = self.index.duplicates();
+        wrong.append(&mut self.index.large_numbers());
+        if !wrong.is_empty() {
+            return wrong;
         }
         match serde_yaml::from_str(&self.text) {
             Ok(value) => self.value = value,
             Err(error) => return vec![self.syntax_error(&error)],
+        }
+        if let Err(diagnostic) = settle::settle(&mut self.value, &self.index, self.id) {
+            self.value = Value::Null;
+            return vec![diagnostic];
         }
         let mut diagnostics = Vec::new();
         merge::merge(&mut self.value, &Route::of(self.id), &mut diagnostics);
@@ -319,16 +351,31 @@ impl Source {
     /// The position of a byte of the text.
     #[must_use]
     pub fn position(&self, offset: usize) -> Position {
-        let line = self.lines.partition_point(|start| *start <= offset).saturating_sub(1);
-        let start = self.lines.get(line).copied().unwrap_or(0);
+        let line = self.line_at(offset);
+        let start = self.lines.get(line as usize - 1).copied().unwrap_or(0);
         let column = self.text.get(start..offset).map_or(0, |before| before.chars().count());
-        Position { line: number(line), column: number(column) }
+        Position { line, column: number(column) }
+    }
+
+    /// The line of a byte of the text.
+    fn line_at(&self, offset: usize) -> u32 {
+        number(self.lines.partition_point(|start| *start <= offset).saturating_sub(1))
+    }
+
+    /// A line, counted from 1, without the blanks around it.
+    #[must_use]
+    pub fn whole_line(&self, line: u32) -> Place {
+        let start = self.lines.get(line.saturating_sub(1) as usize).copied().unwrap_or(self.text.len());
+        let rest = self.text.get(start..).unwrap_or_default();
+        let text = rest.lines().next().unwrap_or_default();
+        let indent = text.len() - text.trim_start().len();
+        Place::Bytes(self.id, start + indent..start + text.trim_end().len().max(indent))
     }
 
     /// The line on which a place begins.
     #[must_use]
     pub fn line(&self, place: &Place) -> u32 {
-        self.position(self.range(place).start).line
+        self.line_at(self.range(place).start)
     }
 
     /// The line of the file on which each line of a scalar's decoded text begins.
@@ -340,14 +387,14 @@ impl Source {
         let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(offset, _)| offset + 1));
         starts
             .filter(|start| *start < text.len() || *start == 0)
-            .map(|start| self.position(map.to_file(start)).line)
+            .map(|start| self.line_at(map.to_file(start)))
             .collect()
     }
 
     /// The decoded text of a scalar.
     #[must_use]
     pub fn text_of(&self, route: &Route) -> Option<&str> {
-        self.index.find(route).scalar(&self.text).map(|map| map.text())
+        self.index.find(route).text()
     }
 
     /// Cuts a range to one line and to character boundaries: a place is to be found, not to be quoted whole.
@@ -577,15 +624,146 @@ mod tests {
             let items = vec![format!("*a{}", level - 1); 9].join(", ");
             text.push_str(&format!("a{level}: &a{level} [{items}]\n"));
         }
-        assert_snapshot!(errors(&text), @r"
-        error[yaml]: not valid YAML: repetition limit exceeded
-         --> ovenbird.yml:1:1
+        assert_snapshot!(errors(&text), @"
+        error[yaml]: up to here, aliases repeat more than 16 MiB
+         --> ovenbird.yml:6:40
           |
-        1 | a0: &a0 [x, x, x, x, x, x, x, x, x]
-          | ^
+        6 | a5: &a5 [*a4, *a4, *a4, *a4, *a4, *a4, *a4, *a4, *a4]
+          |                                        ^^^
+          |
+          = help: an alias (`*name`) counts as the whole value that it repeats, those inside it included
         ");
         let (_, diagnostics) = Sources::parse("ovenbird.yml", "a: &a [*a]\n");
         assert_eq!(diagnostics.len(), 1);
+    }
+
+    #[test]
+    fn an_alias_inside_what_it_names_is_refused() {
+        assert_snapshot!(errors("a: &a [x, *a]\n"), @"
+        error[yaml]: this alias names what it stands in itself
+         --> ovenbird.yml:1:11
+          |
+        1 | a: &a [x, *a]
+          |           ^^
+          |
+          = help: an alias (`*name`) repeats a value that is complete before it
+        ");
+    }
+
+    #[test]
+    fn aliases_repeat_a_bounded_number_of_bytes_however_long_the_file() {
+        let many = |text: usize, aliases: usize| {
+            let (_, diagnostics) =
+                Sources::parse("x", &format!("a: &a {}\nb: [{}]\n", "x".repeat(text), vec!["*a"; aliases].join(", ")));
+            diagnostics.len()
+        };
+        assert_eq!(many(1000, 1000), 0);
+        assert_eq!(many(100_000, 1000), 1);
+        let (_, diagnostics) =
+            Sources::parse("x", &format!("a: &a [{}]\nb: [{}]\n", "1,".repeat(9999), "*a,".repeat(999)));
+        assert_eq!(diagnostics.len(), 1);
+    }
+
+    #[test]
+    fn scalars_have_the_types_that_github_gives_them() {
+        let value = |text: &str| parse(&format!("a: {text}\n")).value()["a"].clone();
+        for text in
+            ["on", "yes", "NO", "2026-11-22", "12:30:45", "0b11", "1_000", "v3.10", "'3.10'", "\"true\"", "!!str 7"]
+        {
+            assert!(value(text).is_string(), "{text}");
+        }
+        for (text, number) in
+            [("3.10", 3.1), ("0755", 755.0), ("0o14", 12.0), ("0x1F", 31.0), ("1e3", 1000.0), ("!!float 2", 2.0)]
+        {
+            assert_eq!(value(text).as_f64(), Some(number), "{text}");
+        }
+        assert!(value("~").is_null() && value("").is_null() && value("|-").is_string());
+        assert_eq!(value("&anchor True").as_bool(), Some(true));
+        assert!(matches!(value("!Tag [1]"), Value::Tagged(_)));
+    }
+
+    #[test]
+    fn a_whole_number_that_would_be_rounded_is_refused() {
+        assert_snapshot!(errors("id: 123456789012345678901234567890\n"), @"
+        error[yaml]: this whole number is larger than what can be read exactly
+         --> ovenbird.yml:1:5
+          |
+        1 | id: 123456789012345678901234567890
+          |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          |
+          = help: put it in quotes if it is meant as a text
+        ");
+    }
+
+    #[test]
+    fn a_mapping_as_a_key_is_most_often_an_expression_without_its_dollar() {
+        assert_snapshot!(errors("name: {{ vars.name }}\n"), @"
+        error[yaml]: a mapping or a list can't be the key of a mapping
+         --> ovenbird.yml:1:8
+          |
+        1 | name: {{ vars.name }}
+          |        ^
+          |
+          = help: a value that begins with `{` is a mapping in YAML, with `[` a list: put it in quotes if it is meant as text
+        ");
+    }
+
+    #[test]
+    fn what_is_no_text_of_yaml_is_refused_where_it_is() {
+        assert_snapshot!(errors("name: a\u{0}b\n"), @r"
+        error[yaml]: not valid YAML: unexpected character: `\u{0}'
+         --> ovenbird.yml:1:8
+          |
+        1 | name: a␀b
+          |        ^
+        ");
+        assert_snapshot!(errors("name: \"a\tb\"\nsteps: [a,\n\tb]\nenv: \u{7}\n"), @r"
+        error[yaml]: not valid YAML: unexpected character: `\u{7}'
+         --> ovenbird.yml:4:6
+          |
+        4 | env: ␇
+          |      ^
+        ");
+        assert_snapshot!(errors(&format!("a: {}1\n", "[\n".repeat(200))), @"
+        error[yaml]: not valid YAML: unclosed bracket '['
+           --> ovenbird.yml:200:1
+            |
+        200 | [
+            | ^
+        ");
+        parse(&format!("a: {}{}\n", "[".repeat(127), "]".repeat(127)));
+        assert_snapshot!(errors(&format!("a: {}{}\n", "[".repeat(128), "]".repeat(128))), @"
+        error[yaml]: nested deeper than 128 levels
+         --> ovenbird.yml:1:131
+          |
+        1 | ...[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]...
+          |                                                                    ^
+        ");
+    }
+
+    #[test]
+    fn line_ends_of_windows_and_very_long_lines_are_read() {
+        let source = parse("a: one\r\nb:\r\n  - |\r\n    x\r\n    y\r\nc: 3.10\r\n");
+        assert_eq!(source.value()["b"][0].as_str(), Some("x\ny\n"));
+        assert_eq!(source.value()["c"].as_f64(), Some(3.1));
+        assert_eq!(source.line(&Place::Key(route(&["c"]))), 6);
+        let source = parse(&format!("a: '{}'\nb: 1\n", "long ".repeat(200_000)));
+        assert_eq!(source.line(&Place::Key(route(&["b"]))), 2);
+    }
+
+    #[test]
+    fn a_file_of_more_than_ten_mebibytes_is_not_even_read() {
+        let (_, diagnostics) = Sources::parse("x", &"# comment\n".repeat(LARGEST_FILE / 10 + 1));
+        let messages: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
+        assert_eq!(messages, ["the file has 10485770 bytes, more than the 10485760 that one may have"]);
+    }
+
+    #[test]
+    fn a_merged_key_gives_way_to_the_mappings_own_and_to_an_earlier_merge() {
+        let source =
+            parse("a: &a { x: 1, y: 1 }\nb: &b { x: 2, z: 2 }\nc: { x: 3, <<: [*a, *b] }\nd: { <<: [*b, *a] }\n");
+        let of = |key: &str, inner: &str| source.value()[key][inner].as_i64();
+        assert_eq!([of("c", "x"), of("c", "y"), of("c", "z"), of("d", "x")], [Some(3), Some(1), Some(2), Some(2)]);
     }
 
     /// All routes of a decoded value.

@@ -24,6 +24,7 @@ fn job(image: &Utf8Path) -> Job {
         id: JobId("test".to_owned()),
         name: "test".to_owned(),
         definition: "ovenbird.yml".into(),
+        image_version: None,
         definition_digest: String::new(),
         root: "/".into(),
         matrix: serde_json::Map::new(),

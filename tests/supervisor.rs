@@ -37,6 +37,7 @@ fn job(id: &str) -> Job {
         id: JobId(id.to_owned()),
         name: "web".to_owned(),
         definition: "ovenbird.yml".into(),
+        image_version: None,
         definition_digest: String::new(),
         root: "/".into(),
         matrix: serde_json::Map::new(),

@@ -49,7 +49,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
-    let Some(Loaded { plan, jobs, secrets, hidden }) = load::load(&args.load, &args.jobs, colour)? else {
+    let checked = load::check(&args.load)?.with_scripts().await;
+    let Some(Loaded { plan, jobs, secrets, hidden }) = checked.accept(&args.load, &args.jobs, colour)? else {
         return Ok(Exit::Wrong);
     };
     let folders = Folders::create(&args.out, args.cache_dir.as_deref())?;

@@ -7,6 +7,7 @@ use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::load::Planning;
+use crate::forge;
 use crate::report::{Ci, GitHub, GitLab, Setting};
 use crate::secret::Secrets;
 
@@ -22,17 +23,17 @@ pub(super) struct Real<'a> {
 /// The service, by the variables that it sets; none on anybody's own machine.
 pub(super) fn service(environment: &BTreeMap<String, String>, secrets: &Secrets) -> anyhow::Result<Option<Ci>> {
     let given = |name: &str| environment.get(name).filter(|value| !value.is_empty());
-    let is_true = |name: &str| given(name).is_some_and(|value| value == "true");
-    if is_true("GITHUB_ACTIONS") {
-        let path = |name: &str| given(name).map(Utf8PathBuf::from);
-        return Ok(Some(Ci::GitHub(GitHub {
+    let path = |name: &str| given(name).map(Utf8PathBuf::from);
+    Ok(match forge::Ci::from_environment(environment).name.as_deref() {
+        Some("github") => Some(Ci::GitHub(GitHub {
             summary: path("GITHUB_STEP_SUMMARY"),
             output: path("GITHUB_OUTPUT"),
             token: token()?,
             masks: secrets.masks(),
-        })));
-    }
-    Ok(is_true("GITLAB_CI").then(|| Ci::GitLab(GitLab { job_url: given("CI_JOB_URL").cloned() })))
+        })),
+        Some("gitlab") => Some(Ci::GitLab(GitLab { job_url: given("CI_JOB_URL").cloned() })),
+        _ => None,
+    })
 }
 
 /// How files and commands are named to the service and to people.
@@ -78,6 +79,9 @@ fn command(folder: &Utf8Path, given: &Given<'_>) -> String {
         let value = if is_secret { format!("\"${}\"", name.to_uppercase()) } else { quoted(&redactor.redact(value)) };
         words.extend(["--var".to_owned(), format!("{name}={value}")]);
     }
+    for (flag, value) in [("--matrix", &given.planning.matrix.matrix), ("--cell", &given.planning.matrix.cell)] {
+        words.extend(value.iter().flat_map(|value| [flag.to_owned(), quoted(value)]));
+    }
     words.join(" ")
 }
 
@@ -103,6 +107,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+    use crate::cli::load::MatrixArgs;
 
     fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -110,7 +115,7 @@ mod tests {
 
     fn planning(file: &str, vars: &[(&str, &str)]) -> Planning {
         let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Planning { file: file.into(), vars, var_file: Vec::new(), only: None }
+        Planning { file: file.into(), vars, var_file: Vec::new(), only: None, matrix: MatrixArgs::default() }
     }
 
     #[test]
@@ -149,11 +154,12 @@ mod tests {
     fn the_command_holds_values_quoted_and_no_secret() {
         let mut secrets = Secrets::default();
         secrets.insert("token", "hunter2");
-        let planning = planning("ovenbird.yml", &[("suite", "it's"), ("token", "hunter2"), ("url", "x?hunter2")]);
+        let mut planning = planning("ovenbird.yml", &[("suite", "it's"), ("token", "hunter2"), ("url", "x?hunter2")]);
+        planning.matrix.cell = Some(r#"{"os":"a"}"#.to_owned());
         let given = Given { planning: &planning, out: "ovenbird-out".into(), secrets: &secrets };
         assert_eq!(
             command(Utf8Path::new(""), &given),
-            r#"ovenbird build --var suite='it'\''s' --var token="$TOKEN" --var url='x?***'"#
+            r#"ovenbird build --var suite='it'\''s' --var token="$TOKEN" --var url='x?***' --cell '{"os":"a"}'"#
         );
     }
 }

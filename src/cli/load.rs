@@ -8,11 +8,16 @@ use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::exit::Wrong;
-use crate::definition::{self, Base, Unreadable, Wanted};
+use super::hash_files::HashFiles;
+use super::{files, repository, scripts};
+use crate::definition::{self, Base, GivenMatrix, GivenText, Unreadable, Wanted};
 use crate::diagnostic::{self, Diagnostic};
+use crate::expression::Object;
+use crate::forge::{Ci, Git};
 use crate::plan::job::Job;
-use crate::plan::{self, FileKind, Given, NeededFile, Plan};
+use crate::plan::{self, Attempt, Facts, Given, Plan};
 use crate::secret::Secrets;
+use crate::source::Sources;
 
 /// What a definition is called unless it is named.
 pub(super) const DEFINITION: &str = "ovenbird.yml";
@@ -32,6 +37,39 @@ pub(super) struct Planning {
     /// Only the jobs for which this expression is true, such as "matrix.suite == 'trixie'"
     #[arg(long, value_name = "EXPR")]
     pub only: Option<String>,
+    #[command(flatten)]
+    pub matrix: MatrixArgs,
+}
+
+/// A matrix from outside.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct MatrixArgs {
+    /// A matrix in the place of the definition's: JSON as in a workflow, a list of cells, or a file of either
+    #[arg(long, value_name = "JSON|FILE", conflicts_with = "cell")]
+    pub matrix: Option<String>,
+    /// Only the job of this cell of the matrix, as in a workflow: --cell '${{ toJSON(matrix) }}'
+    #[arg(long, value_name = "JSON")]
+    pub cell: Option<String>,
+}
+
+impl MatrixArgs {
+    fn read(&self) -> anyhow::Result<GivenMatrix> {
+        if let Some(cell) = &self.cell {
+            return Ok(GivenMatrix::Cell(GivenText { name: "--cell".to_owned(), text: cell.clone() }));
+        }
+        let Some(matrix) = &self.matrix else { return Ok(GivenMatrix::None) };
+        let (name, text) = if matrix.trim_start().starts_with(['{', '[']) {
+            ("--matrix".to_owned(), matrix.clone())
+        } else {
+            let file = Utf8Path::new(matrix);
+            let bytes = std::fs::read(file).map_err(|error| {
+                Wrong::new(format!("failed to read the matrix `{file}`: {error}"))
+                    .hint("`--matrix` takes a file, or JSON that begins with `{` or `[`")
+            })?;
+            (matrix.clone(), utf8(file, bytes)?)
+        };
+        Ok(GivenMatrix::Matrix(GivenText { name, text }))
+    }
 }
 
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
@@ -89,8 +127,26 @@ pub(super) fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// What planning needs from outside. `root` is the definition's folder.
+fn given(args: &Planning, root: &Utf8Path) -> anyhow::Result<Given> {
+    let environment = environment();
+    let facts = facts(&environment, root);
+    Ok(Given { environment, files: read_var_files(&args.var_file)?, flags: args.vars.clone(), facts })
+}
+
+/// What the repository and the CI say, and how files are digested. `root` is the definition's folder.
+pub(super) fn facts(environment: &BTreeMap<String, String>, root: &Utf8Path) -> Facts {
+    let files = HashFiles::new(root);
+    Facts {
+        git: Git::of(root.as_std_path()).context(),
+        ci: Ci::from_environment(environment).context(),
+        hash_files: plan::HashFiles::new(move |patterns| files.hash(patterns)),
+    }
+}
+
 /// A plan, the jobs of it that were chosen, and the values that they may not hold.
 pub(super) struct Loaded {
+    /// The plan, without its jobs.
     pub plan: Plan,
     pub jobs: Vec<Job>,
     pub secrets: Secrets,
@@ -98,37 +154,102 @@ pub(super) struct Loaded {
     pub hidden: Vec<String>,
 }
 
-/// Loads the definition, plans it, and looks for the files that its steps need. None: what is wrong was told.
-pub(super) fn load(args: &Planning, jobs: &[String], colour: bool) -> anyhow::Result<Option<Loaded>> {
+/// A definition as far as it could be read and planned, and everything that was found.
+pub(super) struct Checked {
+    pub sources: Sources,
+    /// In the order of the files.
+    pub diagnostics: Vec<Diagnostic>,
+    /// None: there was nothing to plan.
+    pub attempt: Option<Attempt>,
+    /// The definition's folder: absolute and real.
+    pub root: Utf8PathBuf,
+    secrets: Secrets,
+    hidden: Vec<String>,
+}
+
+/// Reads the definition, plans it, and looks for the files that its steps need. Each goes as far as what is wrong allows.
+pub(super) fn check(args: &Planning) -> anyhow::Result<Checked> {
     let text = read(&args.file)?;
-    let name = args.file.as_str();
     let root = root_of(&args.file)?;
-    let (definition, sources) = match definition::load(name, &text, &|wanted| read_named(&root, wanted)) {
-        Ok(loaded) => loaded,
-        Err(report) => return tell(&report.render(colour)),
-    };
-    let given = Given { environment: environment(), files: read_var_files(&args.var_file)?, flags: args.vars.clone() };
-    let planned = plan::resolve_variables(&definition, &given)
-        .and_then(|(inputs, secrets)| Ok((plan::plan(&sources, &definition, &inputs, &root)?, secrets)));
-    let (plan, secrets) = match planned {
-        Ok(planned) => planned,
-        Err(diagnostics) => return tell(&diagnostic::render(&diagnostics, &sources, colour)),
-    };
-    let missing = missing_files(&plan);
-    if !missing.is_empty() {
-        return tell(&diagnostic::render(&missing, &sources, colour));
+    let given = given(args, &root)?;
+    let matrix = args.matrix.read()?;
+    let loaded = definition::read(args.file.as_str(), &text, &|wanted| read_named(&root, wanted), &matrix);
+    let definition::Loaded { definition, sources, mut diagnostics } = loaded;
+    let mut secrets = Secrets::default();
+    let attempt = definition.as_ref().map(|definition| {
+        let (inputs, values, wrong) = plan::read_variables(definition, &given);
+        secrets = values;
+        diagnostics.extend(wrong);
+        let mut attempt = plan::attempt(&sources, definition, &inputs, &root);
+        diagnostics.append(&mut attempt.diagnostics);
+        diagnostics.extend(files::check(&attempt.plan.files, repository_of(&root)));
+        if !diagnostic::has_errors(&diagnostics) {
+            diagnostics.extend(plan::lint(&sources, definition, &attempt.plan));
+        }
+        attempt
+    });
+    diagnostic::sort(&mut diagnostics, &sources);
+    let variables = definition.iter().flat_map(|definition| &definition.variables);
+    let hidden = variables.filter(|variable| variable.sensitive).filter_map(|variable| variable.env.clone()).collect();
+    Ok(Checked { sources, diagnostics, attempt, root, secrets, hidden })
+}
+
+impl Checked {
+    /// Parses the scripts of its steps too, without running them.
+    pub(super) async fn with_scripts(mut self) -> Self {
+        if let Some(attempt) = &self.attempt {
+            let found = scripts::check(attempt, &self.root, &mut self.sources).await;
+            self.diagnostics.extend(found);
+            diagnostic::sort(&mut self.diagnostics, &self.sources);
+        }
+        self
     }
-    let jobs = plan::select(&plan, jobs, args.only.as_deref())
-        .map_err(|error| Wrong::new(error.to_string()).hint(error.hint()))?;
-    let sensitive = definition.variables.iter().filter(|variable| variable.sensitive);
-    let hidden = sensitive.filter_map(|variable| variable.env.clone()).collect();
-    Ok(Some(Loaded { plan, jobs, secrets, hidden }))
+
+    /// The jobs that were asked for. None: there are errors, and they were told.
+    pub(super) fn accept(self, args: &Planning, jobs: &[String], colour: bool) -> anyhow::Result<Option<Loaded>> {
+        let Self { sources, diagnostics, attempt, secrets, hidden, .. } = self;
+        let mut plan = match attempt {
+            Some(attempt) if !diagnostic::has_errors(&diagnostics) => attempt.plan,
+            _ => {
+                tell(&diagnostic::report(&diagnostics, &sources, colour));
+                return Ok(None);
+            }
+        };
+        tell(&diagnostic::brief(&diagnostics, &sources));
+        let jobs = plan::select(&mut plan, jobs, args.only.as_deref())
+            .map_err(|error| Wrong::new(error.to_string()).hint(error.hint()))?;
+        Ok(Some(Loaded { plan, jobs, secrets, hidden }))
+    }
+}
+
+/// The contexts of a job, for `eval`. None: what is wrong was told.
+pub(super) fn contexts(args: &Planning, job: Option<&str>, colour: bool) -> anyhow::Result<Option<Object>> {
+    let text = read(&args.file)?;
+    let root = root_of(&args.file)?;
+    let matrix = args.matrix.read()?;
+    let loaded = definition::read(args.file.as_str(), &text, &|wanted| read_named(&root, wanted), &matrix);
+    let (definition, sources) = match loaded.whole() {
+        Ok(loaded) => loaded,
+        Err(report) => {
+            tell(&report.render(colour));
+            return Ok(None);
+        }
+    };
+    let given = given(args, &root)?;
+    let contexts = plan::resolve_variables(&definition, &given)
+        .and_then(|(inputs, _)| plan::contexts(&sources, &definition, &inputs, &root, job));
+    match contexts {
+        Ok(contexts) => Ok(Some(contexts)),
+        Err(diagnostics) => {
+            tell(&diagnostic::report(&diagnostics, &sources, colour));
+            Ok(None)
+        }
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "diagnostics are talk")]
-fn tell(diagnostics: &str) -> anyhow::Result<Option<Loaded>> {
-    eprintln!("{diagnostics}");
-    Ok(None)
+pub(super) fn tell(diagnostics: &str) {
+    eprint!("{diagnostics}");
 }
 
 fn read(file: &Utf8Path) -> anyhow::Result<String> {
@@ -142,13 +263,15 @@ fn read(file: &Utf8Path) -> anyhow::Result<String> {
 
 /// A file that the definition names. `root` is the definition's folder.
 fn read_named(root: &Utf8Path, wanted: &Wanted<'_>) -> Result<String, Unreadable> {
+    let repository = repository_of(root);
     let base = match wanted.base {
         Base::Definition => root,
-        Base::Repository => repository_of(root),
+        Base::Repository => repository,
+        Base::Matching => return Ok(repository::matching(repository, wanted.path.as_str()).join("\n")),
     };
     let path = base.join(wanted.path);
     let unreadable = |message: String, help: Option<String>| Unreadable { message, help };
-    let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
+    let bytes = repository::read(repository, &path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             let near = siblings(&path);
             let name = path.file_name().unwrap_or_default();
@@ -165,7 +288,7 @@ fn read_named(root: &Utf8Path, wanted: &Wanted<'_>) -> Result<String, Unreadable
 }
 
 /// The names in a file's folder.
-fn siblings(path: &Utf8Path) -> Vec<String> {
+pub(super) fn siblings(path: &Utf8Path) -> Vec<String> {
     let entries = path.parent().and_then(|folder| folder.read_dir_utf8().ok());
     entries.into_iter().flatten().flatten().map(|entry| entry.file_name().to_owned()).collect()
 }
@@ -201,18 +324,16 @@ pub(super) fn root_of(file: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
     Ok(real.parent().map_or_else(|| real.clone(), Utf8Path::to_owned))
 }
 
-fn missing_files(plan: &Plan) -> Vec<Diagnostic> {
-    let is_there = |file: &NeededFile| match file.kind {
-        FileKind::Upload => file.path.exists(),
-        FileKind::Script | FileKind::Image | FileKind::Checksums => file.path.is_file(),
-    };
-    let missing = plan.files.iter().filter(|file| !is_there(file));
-    missing.map(|file| plan::missing_file(file, &siblings(&file.path))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn git_and_ci_have_the_keys_that_the_check_knows_of() {
+        let facts = facts(&BTreeMap::new(), Utf8Path::new("/"));
+        assert_eq!(facts.git.keys().collect::<Vec<_>>(), definition::GIT_KEYS);
+        assert_eq!(facts.ci.keys().collect::<Vec<_>>(), definition::CI_KEYS);
+    }
 
     #[test]
     fn a_definition_that_is_not_utf_8_is_reported_with_its_line() {
@@ -220,5 +341,36 @@ mod tests {
         assert_eq!(text("name: müsli\n".as_bytes()), Ok("name: müsli\n".to_owned()));
         let latin = text(b"name: web\n\n# f\xfcr\nsteps: []\n");
         assert_eq!(latin, Err("the definition is not UTF-8: web.yml:3".to_owned()));
+    }
+
+    #[test]
+    fn a_matrix_is_json_itself_or_a_file_and_excludes_a_cell() {
+        #[derive(Debug, clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            args: MatrixArgs,
+        }
+        let file = tempfile::NamedTempFile::new().map(|file| file.path().display().to_string());
+        let file = file.unwrap_or_default();
+        let read = |arguments: &[&str]| -> Result<String, String> {
+            let command = <Command as clap::Parser>::try_parse_from([&["plan"], arguments].concat());
+            let args = command.map_err(|error| error.kind().to_string())?.args;
+            Ok(match args.read().map_err(|error| error.to_string())? {
+                GivenMatrix::None => "none".to_owned(),
+                GivenMatrix::Matrix(given) | GivenMatrix::Cell(given) => format!("{}: {}", given.name, given.text),
+            })
+        };
+        assert_eq!(read(&[]), Ok("none".to_owned()));
+        assert_eq!(read(&["--matrix", r#" {"a":[1]}"#]), Ok(r#"--matrix:  {"a":[1]}"#.to_owned()));
+        assert_eq!(read(&["--matrix", "[]"]), Ok("--matrix: []".to_owned()));
+        assert_eq!(read(&["--cell", r#"{"a":1}"#]), Ok(r#"--cell: {"a":1}"#.to_owned()));
+        assert_eq!(
+            read(&["--matrix", &file]),
+            Err(format!("failed to read the matrix `{file}`: No such file or directory (os error 2)"))
+        );
+        assert_eq!(
+            read(&["--matrix", "[]", "--cell", "{}"]),
+            Err(clap::error::ErrorKind::ArgumentConflict.to_string())
+        );
     }
 }

@@ -5,10 +5,18 @@
 mod build;
 mod ci;
 mod cleanup;
+mod eval;
 mod exit;
+mod explain;
+mod files;
+mod hash_files;
+mod init;
 mod job;
 mod load;
 mod plan;
+mod repository;
+mod schema;
+mod scripts;
 mod validate;
 
 use std::process::ExitCode;
@@ -30,12 +38,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first definition and a CI file for this repository
+    Init(init::Args),
     /// Check the definition without building
     Validate(validate::Args),
+    /// Explain the rules that messages name in brackets
+    Explain(explain::Args),
     /// Show the jobs that a build would run
     Plan(plan::Args),
     /// Build images: all jobs, or those named
     Build(build::Args),
+    /// Print the JSON Schema of the definition, for editors
+    Schema(schema::Args),
+    /// Evaluate an expression, or one a line, with the contexts of a job
+    Eval(eval::Args),
     /// Remove whatever an interrupted run left behind
     Cleanup(cleanup::Args),
     /// Run one job that standard input describes: how `build` starts its processes
@@ -87,9 +103,13 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
     match cli.command {
-        Command::Validate(args) => validate::run(&args, colour),
+        Command::Init(args) => init::run(&args),
+        Command::Validate(args) => validate::run(&args, colour).await,
+        Command::Explain(args) => explain::run(&args),
         Command::Plan(args) => plan::run(&args, colour),
         Command::Build(args) => build::run(&args, colour).await,
+        Command::Schema(args) => schema::run(&args),
+        Command::Eval(args) => eval::run(&args, colour),
         Command::Cleanup(args) => cleanup::run(&args),
         Command::Job(_) => job::run().await,
     }

@@ -1,6 +1,6 @@
 //! `ovenbird plan`: the jobs that a build would run.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -28,14 +28,15 @@ enum Format {
 }
 
 pub(super) fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
-    let Some(Loaded { plan, jobs, .. }) = load::load(&args.load, &args.jobs, colour)? else {
+    let Some(Loaded { plan, jobs, .. }) = load::check(&args.load)?.accept(&args.load, &args.jobs, colour)? else {
         return Ok(Exit::Wrong);
     };
-    let text = match args.format {
-        Format::Table => plan::table(&plan, &jobs),
-        Format::Json => format!("{}\n", plan::json(&plan, &jobs)?),
+    let mut stdout = BufWriter::new(std::io::stdout().lock());
+    let written = match args.format {
+        Format::Table => stdout.write_all(plan::table(&plan, &jobs).as_bytes()),
+        Format::Json => plan::json(&plan, &jobs, &mut stdout),
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match written.and_then(|()| stdout.flush()) {
         // `ovenbird plan | head` has what it wants.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("failed to write the plan"),
         _ => Ok(Exit::Done),

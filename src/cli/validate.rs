@@ -1,9 +1,15 @@
 //! `ovenbird validate`: everything that can be known without building.
 
-use camino::Utf8PathBuf;
+use std::io::Write;
+
+use anyhow::Context;
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::ValueEnum;
 
 use super::exit::Exit;
-use super::load::{self, DEFINITION};
+use super::load::{self, Checked, DEFINITION};
+use crate::diagnostic::{self, Severity};
+use crate::source::Source;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -19,6 +25,24 @@ pub(super) struct Args {
     /// A YAML file of variables; --var wins over it
     #[arg(long, value_name = "FILE")]
     var_file: Vec<Utf8PathBuf>,
+    #[command(flatten)]
+    matrix: load::MatrixArgs,
+    /// For people, or for programs; text goes to standard error, all else to standard output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// Who reads what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// People: with the lines of the files
+    Text,
+    /// Programs: a document with a version
+    Json,
+    /// GitHub: workflow commands, which become annotations
+    Github,
+    /// Code scanning services: SARIF 2.1.0
+    Sarif,
 }
 
 impl Args {
@@ -27,14 +51,65 @@ impl Args {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a verdict is talk")]
-pub(super) fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
+pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
     let (vars, var_file) = (args.vars.clone(), args.var_file.clone());
-    let args = load::Planning { file: args.definition(), vars, var_file, only: None };
-    let Some(loaded) = load::load(&args, &[], colour)? else { return Ok(Exit::Wrong) };
-    let jobs = loaded.jobs.len();
-    eprintln!("`{}` is valid: {jobs} {}.", args.file, if jobs == 1 { "job" } else { "jobs" });
-    Ok(Exit::Done)
+    let planning = load::Planning { file: args.definition(), vars, var_file, only: None, matrix: args.matrix.clone() };
+    let checked = load::check(&planning)?.with_scripts().await;
+    let (diagnostics, sources) = (&checked.diagnostics, &checked.sources);
+    let path_of = |source: &Source| path_of(source, &planning.file, &checked.root);
+    match args.format {
+        Format::Text => load::tell(&diagnostic::report(diagnostics, sources, colour)),
+        Format::Json => print(&diagnostic::json(diagnostics, sources, &path_of)?)?,
+        Format::Github => print(&diagnostic::github(diagnostics, sources, &path_of))?,
+        Format::Sarif => print(&diagnostic::sarif(diagnostics, sources, &path_of))?,
+    }
+    load::tell(&verdict(&planning.file, &checked));
+    Ok(if diagnostic::has_errors(diagnostics) { Exit::Wrong } else { Exit::Done })
+}
+
+/// The closing line.
+fn verdict(file: &Utf8Path, checked: &Checked) -> String {
+    let count = |severity: Severity| checked.diagnostics.iter().filter(|one| one.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let and_warnings = match warnings {
+        0 => String::new(),
+        _ => format!(" and {}", counted(warnings, "warning")),
+    };
+    match &checked.attempt {
+        Some(attempt) if errors == 0 => {
+            let jobs = counted(attempt.plan.jobs.len(), "job");
+            format!("`{file}` is valid: {jobs}{}.\n", and_warnings.replace(" and", ","))
+        }
+        _ => format!("`{file}` has {}{and_warnings}.\n", counted(errors, "error")),
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A file's path from the root of the repository, as GitHub asks for it; as it is known where it is in none.
+fn path_of(source: &Source, definition: &Utf8Path, root: &Utf8Path) -> String {
+    let repository = load::repository_of(root);
+    let name = Utf8Path::new(source.name());
+    let candidates = if name == definition {
+        vec![root.join(name.file_name().unwrap_or_default())]
+    } else {
+        // Step files begin at the definition's folder, CI configuration at the repository's root.
+        vec![root.join(name), repository.join(name)]
+    };
+    let found = candidates.into_iter().find(|path| path.exists());
+    let inside = found.as_deref().and_then(|path| path.strip_prefix(repository).ok());
+    inside.unwrap_or(name).to_string()
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("failed to write the report")
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

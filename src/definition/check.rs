@@ -2,34 +2,20 @@
 
 use std::ops::Range;
 
+use super::broken::{Broken, Unknown};
+use super::context::{self, Names, STEP_KEYS};
 use super::decode::{Decoder, Site, Use, shift};
 use super::model::{Definition, EnvVar, TextField};
-use crate::diagnostic::Diagnostic;
+use super::unused;
+use crate::diagnostic::{self, Diagnostic};
 use crate::expression::{Expr, Reference, Segment};
-use crate::source::{Place, Source};
+use crate::source::{Place, Route, Source};
 
-/// What `platform` holds.
-const PLATFORM_KEYS: [&str; 4] = ["name", "builder", "arch", "firmware"];
 const STATUS_FUNCTIONS: [&str; 4] = ["success", "failure", "always", "cancelled"];
-/// What `steps.ID` holds.
-const STEP_KEYS: [&str; 2] = ["outcome", "conclusion"];
-const LATER_CONTEXTS: [&str; 6] = ["job", "runner", "git", "ci", "image", "strategy"];
 
 /// Whether a function, by its lowercase name, asks how the steps before ended.
 pub(crate) fn is_status_function(name: &str) -> bool {
     STATUS_FUNCTIONS.contains(&name)
-}
-
-/// The contexts that an expression may use where it stands.
-fn contexts(site: Site) -> &'static [&'static str] {
-    match site {
-        Site::Strategy => &["vars"],
-        Site::Platform => &["vars", "matrix"],
-        Site::JobEnv => &["vars", "matrix", "platform"],
-        Site::StepEnv | Site::Script | Site::Local | Site::Plain => &["vars", "matrix", "platform", "env"],
-        // All else is decided before the first step runs.
-        Site::Condition => &["vars", "matrix", "platform", "env", "steps"],
-    }
 }
 
 /// The sensitive variable that an expression is, and nothing else.
@@ -38,6 +24,14 @@ pub(crate) fn sensitive_alone<'a>(expr: &Expr, definition: &'a Definition) -> Op
     let [Reference { context, path, span }] = references.as_slice() else { return None };
     match path.as_slice() {
         [Segment::Key(key)] if same(context, "vars") && *span == expr.span() => sensitive(definition, key),
+        _ => None,
+    }
+}
+
+/// The name in its context that a reference reads; none: it may read any.
+fn key_of(reference: &Reference) -> Option<&str> {
+    match reference.path.first() {
+        Some(Segment::Key(key)) => Some(key),
         _ => None,
     }
 }
@@ -62,33 +56,43 @@ pub(super) fn check(decoder: &mut Decoder<'_>, definition: &Definition) {
     let source = decoder.sources.main();
     let uses = std::mem::take(&mut decoder.uses);
     // Names are known only where their part of the file could be read.
-    let readable = |key: &str| source.value().get(key).is_none_or(serde_yaml::Value::is_mapping);
+    let broken = Broken::of(&decoder.diagnostics);
+    let names = |key: &str| broken.names(&Route::root().key(key));
+    let (variables, env, strategy) = (names("variables"), names("env"), names("strategy"));
     for one in &uses {
+        let mut env = env.clone();
+        if let Some(step) = one.step {
+            env.extend(&broken.names(&Route::root().key("steps").index(step).key("env")));
+        }
         let checker = Checker {
             definition,
             one,
-            variables: readable("variables"),
-            env: readable("env"),
-            matrix: readable("strategy") && !is_matrix_elsewhere(source),
+            variables: &variables,
+            env,
+            matrix: !strategy.has(None) && (definition.strategy.keys.is_some() || !has_matrix(source)),
             steps: source.value().get("steps").and_then(serde_yaml::Value::as_sequence).map(Vec::len)
                 == Some(definition.steps.len()),
         };
         decoder.diagnostics.extend(checker.check());
     }
+    if !diagnostic::has_errors(&decoder.diagnostics) {
+        decoder.diagnostics.extend(unused::unused(definition, &uses));
+    }
 }
 
-/// Whether the definition asks for a matrix from another file, which is reported as not there yet.
-fn is_matrix_elsewhere(source: &Source) -> bool {
-    source.value().get("strategy").is_some_and(|strategy| strategy.get("from").is_some())
+/// Whether the definition asks for a matrix, its own or that of another file.
+fn has_matrix(source: &Source) -> bool {
+    let strategy = source.value().get("strategy");
+    strategy.is_some_and(|strategy| strategy.get("from").or_else(|| strategy.get("matrix")).is_some())
 }
 
 struct Checker<'a> {
     definition: &'a Definition,
     one: &'a Use,
-    /// Whether the names of variables are known.
-    variables: bool,
-    /// Whether the names of the definition's `env` are known.
-    env: bool,
+    /// Variables that could not be read.
+    variables: &'a Unknown,
+    /// Variables of the definition's `env`, and of the step's, that could not be read.
+    env: Unknown,
     /// Whether the keys of the matrix are known.
     matrix: bool,
     /// Whether the ids of all steps are known.
@@ -112,13 +116,6 @@ impl Checker<'_> {
     }
 
     fn call(&self, name: &str, span: &Range<usize>) -> Option<Diagnostic> {
-        if name == "hashfiles" {
-            return Some(self.error(
-                "not-yet",
-                "this version of Ovenbird does not have `hashFiles` yet".to_owned(),
-                span,
-            ));
-        }
         if is_status_function(name) && self.one.site != Site::Condition {
             let message = format!("`{name}()` can be asked in `if:` only");
             return Some(self.error("expression", message, span));
@@ -127,22 +124,22 @@ impl Checker<'_> {
     }
 
     fn reference(&self, reference: &Reference) -> Option<Diagnostic> {
-        let context = reference.context.to_lowercase();
-        if !contexts(self.one.site).contains(&context.as_str()) {
-            return Some(self.wrong_context(&context, &reference.span));
-        }
-        match context.as_str() {
-            "vars" => self.variable(reference),
-            "matrix" => self.matrix(reference),
-            "env" => self.env(reference),
-            "steps" => self.earlier_step(reference),
-            _ => self.named(reference, "platform", &PLATFORM_KEYS),
+        let name = reference.context.to_lowercase();
+        let context = context::find(&name).filter(|context| context.sites.contains(&self.one.site));
+        let Some(context) = context else { return Some(self.wrong_context(&name, &reference.span)) };
+        match context.names {
+            Names::Variables => self.variable(reference),
+            Names::Matrix => self.matrix(reference),
+            Names::Env => self.env(reference),
+            Names::Steps => self.earlier_step(reference),
+            Names::Keys(keys) => self.named(reference, context.name, keys),
+            Names::OneOf(keys) => self.one_of(reference, context.name, keys),
         }
     }
 
     fn wrong_context(&self, context: &str, span: &Range<usize>) -> Diagnostic {
-        let allowed = contexts(self.one.site);
-        if ["vars", "matrix", "platform", "env", "steps"].contains(&context) {
+        let allowed: Vec<&str> = context::known_at(self.one.site).collect();
+        if context::find(context).is_some() {
             let list: Vec<String> = allowed.iter().map(|name| format!("`{name}`")).collect();
             let message = format!("the context `{context}` is not known here");
             let diagnostic = self.error("unknown-context", message, span);
@@ -151,7 +148,7 @@ impl Checker<'_> {
                 _ => diagnostic.help(format!("what is known: {}", list.join(", "))),
             };
         }
-        if LATER_CONTEXTS.contains(&context) {
+        if context::LATER.contains(&context) {
             let message = format!("this version of Ovenbird does not have the context `{context}` yet");
             return self.error("not-yet", message, span);
         }
@@ -160,14 +157,18 @@ impl Checker<'_> {
             "secrets" => {
                 diagnostic.help("declare a variable, `NAME: { env: NAME, sensitive: true }`, and use `vars.NAME`")
             }
-            "github" | "inputs" | "needs" => diagnostic
+            "github" => diagnostic.help(
+                "the run is `ci` and the commit `git`, such as `ci.ref` and `git.sha`, on every CI; for all else declare \
+                 a variable with `env:`, and use `vars.NAME`",
+            ),
+            "inputs" | "needs" => diagnostic
                 .help("a definition does not know its workflow: declare a variable with `env:`, and use `vars.NAME`"),
             _ => diagnostic.nearest(context, "known contexts", allowed.iter().copied()),
         }
     }
 
     fn variable(&self, reference: &Reference) -> Option<Diagnostic> {
-        if !self.variables {
+        if self.variables.has(key_of(reference)) {
             return None;
         }
         let Some(Segment::Key(key)) = reference.path.first() else {
@@ -212,7 +213,7 @@ impl Checker<'_> {
 
     /// The step that the expression belongs to; none also if it could not be decoded.
     fn step(&self) -> Option<&super::model::Step> {
-        let route = crate::source::Route::root().key("steps").index(self.one.step?);
+        let route = Route::root().key("steps").index(self.one.step?);
         self.definition.steps.iter().find(|step| step.route == route)
     }
 
@@ -230,7 +231,7 @@ impl Checker<'_> {
     }
 
     fn env(&self, reference: &Reference) -> Option<Diagnostic> {
-        if !self.env {
+        if self.env.has(key_of(reference)) {
             return None;
         }
         // As on GitHub, a step's own `env` sees the job's, everything else of the step sees both.
@@ -263,7 +264,7 @@ impl Checker<'_> {
         };
         let key = if rest.is_empty() { key.clone() } else { format!("{key}.…") };
         if !STEP_KEYS.iter().any(|known| same(known, &key)) {
-            return self.unknown(reference, &key, "a step has no result", "known results", &STEP_KEYS);
+            return self.unknown(reference, &key, "a step has no result", "known results", STEP_KEYS);
         }
         let index = self.one.step.filter(|_| self.steps)?;
         let (before, others) = self.definition.steps.split_at_checked(index)?;
@@ -278,6 +279,16 @@ impl Checker<'_> {
     fn named(&self, reference: &Reference, context: &str, names: &[&str]) -> Option<Diagnostic> {
         let Some(Segment::Key(key)) = reference.path.first() else { return None };
         self.unknown(reference, key, &format!("`{context}` has no key"), "known keys", names)
+    }
+
+    /// [`Checker::named`], of a context that is not all known when jobs are planned.
+    fn one_of(&self, reference: &Reference, context: &str, names: &[&str]) -> Option<Diagnostic> {
+        if matches!(reference.path.first(), Some(Segment::Key(_))) {
+            return self.named(reference, context, names);
+        }
+        let message = format!("`{context}` can be used by name only");
+        let list: Vec<String> = names.iter().map(|name| format!("`{context}.{name}`")).collect();
+        Some(self.error("expression", message, &reference.span).help(format!("write {}", list.join(" or "))))
     }
 
     fn unknown(

@@ -4,12 +4,15 @@ use std::ops::Range;
 
 use serde_yaml::Value as Yaml;
 
+use super::given::GivenFile;
+use super::language::Mapping;
 use super::model::{Field, List, Problem, Read, Setting, TextField};
 use super::scalar::describe;
+use super::schema;
 use crate::diagnostic::{self, Diagnostic, Label};
 use crate::expression::template::{self, Part};
 use crate::expression::{Expr, SyntaxError, Template, Value};
-use crate::source::{Place, Route, Sources};
+use crate::source::{FileId, Place, Route, Sources};
 
 /// A value of the file, and the way to it.
 #[derive(Clone, Debug)]
@@ -21,7 +24,7 @@ pub(super) struct Node<'a> {
 /// Where an expression stands, which decides what it may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Site {
-    /// `strategy`: before there are jobs.
+    /// `strategy` and `version`: before there are jobs.
     Strategy,
     /// A setting of a platform.
     Platform,
@@ -60,16 +63,31 @@ pub(super) struct Decoder<'s> {
     pub(super) uses: Vec<Use>,
     /// The step that is being decoded.
     pub(super) step: Option<usize>,
+    /// What the command line gives of the matrix.
+    pub(super) given: GivenFile,
+    /// Files that something is already known to be wrong with.
+    pub(super) broken: Vec<FileId>,
 }
 
 /// The keys that a mapping may have.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Keys {
     /// What the mapping is, for messages: `a step`.
     pub(super) of: &'static str,
-    pub(super) known: &'static [&'static str],
+    pub(super) known: Vec<String>,
     /// Keys that a later version of Ovenbird will have.
     pub(super) later: &'static [&'static str],
+}
+
+impl Keys {
+    /// The keys of a mapping of the language. Decoding keeps them in a `static`, because finding them takes a while.
+    pub(super) fn of<T: Mapping>() -> Self {
+        Self { of: T::WHAT, known: schema::keys::<T>(), later: T::LATER }
+    }
+
+    fn knows(&self, key: &str) -> bool {
+        self.known.iter().any(|known| known == key)
+    }
 }
 
 /// A mapping whose keys are all known.
@@ -122,7 +140,14 @@ pub(crate) fn bad_value(problem: Problem, route: &Route) -> Diagnostic {
 
 impl<'s> Decoder<'s> {
     pub(super) fn new(sources: &'s Sources) -> Self {
-        Self { sources, diagnostics: Vec::new(), uses: Vec::new(), step: None }
+        Self {
+            sources,
+            diagnostics: Vec::new(),
+            uses: Vec::new(),
+            step: None,
+            given: GivenFile::default(),
+            broken: Vec::new(),
+        }
     }
 
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
@@ -134,8 +159,7 @@ impl<'s> Decoder<'s> {
     }
 
     fn wrong_type(&mut self, expected: &str, node: &Node<'_>) {
-        let message = format!("expected {expected}, found {}", node.kind());
-        self.push(Diagnostic::error("wrong-type", message).at(Place::Value(node.route.clone())));
+        self.push(wrong_type(expected, node));
     }
 
     /// The entries of a mapping with keys of the user's own.
@@ -160,10 +184,14 @@ impl<'s> Decoder<'s> {
     }
 
     /// A mapping with keys of the language. Unknown ones are reported, and the others decoded all the same.
-    pub(super) fn table<'a>(&mut self, node: &Node<'a>, keys: Keys) -> Option<Table<'a>> {
+    pub(super) fn table<'a>(&mut self, node: &Node<'a>, keys: &Keys) -> Option<Table<'a>> {
+        if !node.value.is_mapping() {
+            self.push(no_table(node, keys));
+            return None;
+        }
         let entries = self.entries(node, keys.of)?;
         for (key, node) in &entries {
-            if !keys.known.contains(key) {
+            if !keys.knows(key) {
                 self.unknown_key(key, node, keys);
             }
         }
@@ -171,7 +199,7 @@ impl<'s> Decoder<'s> {
         Some(Table { route: node.route.clone(), entries })
     }
 
-    fn unknown_key(&mut self, key: &str, node: &Node<'_>, keys: Keys) {
+    fn unknown_key(&mut self, key: &str, node: &Node<'_>, keys: &Keys) {
         let place = Place::Key(node.route.clone());
         self.push(if keys.later.contains(&key) {
             Diagnostic::error("not-yet", format!("this version of Ovenbird does not have `{key}` yet")).at(place)
@@ -179,16 +207,16 @@ impl<'s> Decoder<'s> {
             Diagnostic::error("unknown-key", format!("{} has no key `{key}`", keys.of)).at(place).nearest(
                 key,
                 "known keys",
-                keys.known.iter().copied(),
+                keys.known.iter().map(String::as_str),
             )
         });
     }
 
     /// A key that must be there.
-    pub(super) fn require<'a>(&mut self, table: &Table<'a>, key: &str, keys: Keys) -> Option<Node<'a>> {
+    pub(super) fn require<'a>(&mut self, table: &Table<'a>, key: &str, keys: &Keys) -> Option<Node<'a>> {
         let node = table.get(key);
         // A slip in the key was reported already, with the key that was meant.
-        let unknown = table.entries.iter().map(|(name, _)| *name).filter(|name| !keys.known.contains(name));
+        let unknown = table.entries.iter().map(|(name, _)| *name).filter(|name| !keys.knows(name));
         if node.is_none() && diagnostic::nearest(key, unknown).is_none() {
             let message = format!("{} needs the key `{key}`", keys.of);
             self.push(Diagnostic::error("missing-key", message).at(Place::Value(table.route.clone())));
@@ -250,6 +278,12 @@ impl<'s> Decoder<'s> {
         Some(Field { route, setting })
     }
 
+    /// [`Decoder::field`] of a key that must be there, and whose absence does not keep the rest from being looked at.
+    pub(super) fn required<T>(&mut self, node: Option<Node<'_>>, place: &Route, site: Site, read: Read<T>) -> Field<T> {
+        let field = node.and_then(|node| self.field(&node, site, read));
+        field.unwrap_or_else(|| Field { route: place.clone(), setting: Setting::Unread })
+    }
+
     /// [`Decoder::field`] of a key that may be absent.
     pub(super) fn optional<T>(&mut self, table: &Table<'_>, key: &str, site: Site, read: Read<T>) -> Option<Field<T>> {
         let node = table.get(key)?;
@@ -307,6 +341,18 @@ impl<'s> Decoder<'s> {
     pub(super) fn note(&mut self, expr: &Expr, route: &Route, site: Site, offset: usize) {
         self.uses.push(Use { route: route.clone(), site, step: self.step, expr: expr.clone(), offset });
     }
+}
+
+fn wrong_type(expected: &str, node: &Node<'_>) -> Diagnostic {
+    let message = format!("expected {expected}, found {}", node.kind());
+    Diagnostic::error("wrong-type", message).at(Place::Value(node.route.clone()))
+}
+
+/// A value that should be a mapping with keys of the language.
+fn no_table(node: &Node<'_>, keys: &Keys) -> Diagnostic {
+    let diagnostic = wrong_type(&format!("{}, a mapping", keys.of), node);
+    let list: Vec<String> = keys.known.iter().map(|key| format!("`{key}`")).collect();
+    if list.is_empty() { diagnostic } else { diagnostic.help(format!("its keys: {}", list.join(", "))) }
 }
 
 /// An expression that can't be parsed, pointed at inside its value.

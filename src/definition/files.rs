@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_yaml::Value as Yaml;
 
 use crate::diagnostic::Diagnostic;
+use crate::matrix::{self, Include, System};
 use crate::source::{FileId, Place, Route, Sources};
 
 /// Reads a file that a definition names. Handed in, because this room does no I/O.
@@ -26,6 +27,9 @@ pub enum Base {
     Definition,
     /// The root of the repository, which CI configuration counts from.
     Repository,
+    /// No file but a pattern of files from the root of the repository ([`crate::matrix::matches`]): what is read is the
+    /// list of their paths, a line each.
+    Matching,
 }
 
 /// Why a file can't be read.
@@ -37,25 +41,48 @@ pub struct Unreadable {
 }
 
 /// A file still to read, and where it is named.
+#[derive(Clone)]
 struct Named {
     path: String,
     base: Base,
     route: Route,
+    kind: Kind,
+}
+
+/// What a named file is, which decides what it names in turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Steps,
+    /// Configuration of a CI, which GitLab's may include more of.
+    Ci,
 }
 
 /// Adds every file that the definition names, and that those name in turn.
 pub(super) fn gather(sources: &mut Sources, read: ReadFile<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let mut queue = named(sources, FileId::default());
     while let Some(file) = queue.pop() {
-        let Some(path) = normal(&file.path) else { continue };
+        let is_included = file.kind == Kind::Ci && file.route.file() != FileId::default();
+        let Some(path) = normal(&file.path).filter(|path| !is_included || *path == file.path) else {
+            if is_included {
+                diagnostics.push(not_from_the_root(file));
+            }
+            continue;
+        };
         if sources.find(path.as_str()).is_some() {
             continue;
         }
         match read(&Wanted { path: &path, base: file.base }) {
+            Ok(paths) if file.base == Base::Matching => {
+                let named = |path: &str| Named { path: path.to_owned(), base: Base::Repository, ..file.clone() };
+                queue.extend(paths.lines().map(named));
+            }
             Ok(text) => {
                 let (id, mut wrong) = sources.add(path.as_str(), &text);
                 diagnostics.append(&mut wrong);
-                queue.extend(named(sources, id));
+                queue.extend(match file.kind {
+                    Kind::Steps => named(sources, id),
+                    Kind::Ci => included(sources, id),
+                });
             }
             Err(unreadable) => {
                 let diagnostic = Diagnostic::error("missing-file", unreadable.message).at(Place::Value(file.route));
@@ -68,6 +95,13 @@ pub(super) fn gather(sources: &mut Sources, read: ReadFile<'_>, diagnostics: &mu
     }
 }
 
+/// GitLab takes paths as its repository has them.
+fn not_from_the_root(file: Named) -> Diagnostic {
+    let message = format!("GitLab finds no file at `{}`", file.path);
+    let help = "write the path from the repository's root, without `.` and `..`";
+    Diagnostic::error("missing-file", message).at(Place::Value(file.route)).help(help)
+}
+
 /// The files that one file names.
 fn named(sources: &Sources, file: FileId) -> Vec<Named> {
     let (value, root) = (sources.get(file).value(), Route::of(file));
@@ -75,15 +109,33 @@ fn named(sources: &Sources, file: FileId) -> Vec<Named> {
     let mut named: Vec<Named> = steps
         .filter_map(|(index, step)| {
             let route = root.key("steps").index(index).key("uses");
-            Some(Named { path: step.get("uses")?.as_str()?.to_owned(), base: Base::Definition, route })
+            let path = step.get("uses")?.as_str()?.to_owned();
+            Some(Named { path, base: Base::Definition, route, kind: Kind::Steps })
         })
         .collect();
     let from = value.get("strategy").and_then(|strategy| strategy.get("from")).and_then(Yaml::as_str);
     if let Some(path) = from.filter(|_| file == FileId::default()) {
         let route = root.key("strategy").key("from");
-        named.push(Named { path: path.to_owned(), base: Base::Repository, route });
+        named.push(Named { path: path.to_owned(), base: Base::Repository, route, kind: Kind::Ci });
     }
     named
+}
+
+/// The files of the repository that a GitLab configuration includes.
+fn included(sources: &Sources, file: FileId) -> Vec<Named> {
+    let source = sources.get(file);
+    if matrix::system(source) != System::GitLab {
+        return Vec::new();
+    }
+    let includes = matrix::includes(source.value(), file).into_iter();
+    let local = includes.filter_map(|include| match include {
+        Include::Local { path, route } => {
+            let base = if path.contains('*') { Base::Matching } else { Base::Repository };
+            Some(Named { path, base, route, kind: Kind::Ci })
+        }
+        Include::Elsewhere { .. } => None,
+    });
+    local.collect()
 }
 
 /// A relative path without `.` and `..`; none for one that leaves its base, which decoding reports.

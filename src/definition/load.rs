@@ -1,19 +1,20 @@
 //! From text to a [`Definition`], or to everything that is wrong with it.
 
+use super::broken::Broken;
 use super::check;
+use std::sync::LazyLock;
+
 use super::decode::{Decoder, Keys, Node, Site};
 use super::files::{self, ReadFile};
+use super::given::{self, GivenFile, GivenMatrix};
+use super::language;
 use super::model::{Definition, Problem};
-use super::{output, platform, scalar, step, strategy, variable};
-use crate::diagnostic::{self, Diagnostic, Severity};
+use super::{numbers, output, platform, scalar, secrets, step, strategy, variable};
+use crate::diagnostic::{self, Diagnostic};
 use crate::expression::Value;
 use crate::source::{FileId, Place, Route, Sources};
 
-const KEYS: Keys = Keys {
-    of: "a definition",
-    known: &["name", "ovenbird", "variables", "strategy", "platforms", "env", "defaults", "steps", "outputs"],
-    later: &["version", "tests", "publish", "release"],
-};
+static KEYS: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Definition>);
 
 /// A file that is no valid definition, and why not: in the order of the file.
 #[derive(Clone, Debug)]
@@ -30,25 +31,58 @@ impl Report {
     }
 }
 
-/// Reads a definition, with the files that it names. `file_name` is what people should see as its name.
-///
-/// # Errors
-/// Everything that is wrong with it.
-pub fn load(file_name: &str, text: &str, read: ReadFile<'_>) -> Result<(Definition, Sources), Box<Report>> {
-    let (mut sources, mut diagnostics) = Sources::parse(file_name, text);
-    let mut definition = None;
-    if diagnostics.is_empty() {
-        files::gather(&mut sources, read, &mut diagnostics);
-        definition = decode(&sources, &mut diagnostics);
-    }
-    diagnostic::sort(&mut diagnostics, &sources);
-    match definition {
-        Some(definition) if diagnostics.iter().all(|one| one.severity != Severity::Error) => Ok((definition, sources)),
-        _ => Err(Box::new(Report { sources, diagnostics })),
+/// What became of a definition's text, with its mistakes.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// As far as it could be read: [`Definition::broken`] says what is missing. None: there is nothing to go on with.
+    pub definition: Option<Definition>,
+    pub sources: Sources,
+    /// In the order of the files.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// The definition, if nothing is wrong with it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn whole(self) -> Result<(Definition, Sources), Box<Report>> {
+        let Self { definition, sources, diagnostics } = self;
+        match definition {
+            Some(definition) if !diagnostic::has_errors(&diagnostics) => Ok((definition, sources)),
+            _ => Err(Box::new(Report { sources, diagnostics })),
+        }
     }
 }
 
-fn decode(sources: &Sources, diagnostics: &mut Vec<Diagnostic>) -> Option<Definition> {
+/// Reads a definition of which nothing may be wrong: [`read`], [`Loaded::whole`].
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(file_name: &str, text: &str, read_file: ReadFile<'_>) -> Result<(Definition, Sources), Box<Report>> {
+    read(file_name, text, read_file, &GivenMatrix::None).whole()
+}
+
+/// Reads a definition, with the files that it names and a matrix or a cell from outside, as far as it can be read.
+/// `file_name` is what people should see as its name.
+#[must_use]
+pub fn read(file_name: &str, text: &str, read: ReadFile<'_>, matrix: &GivenMatrix) -> Loaded {
+    let (mut sources, mut diagnostics) = Sources::parse(file_name, text);
+    let mut definition = None;
+    if diagnostics.is_empty() {
+        let given = given::add(&mut sources, matrix, &mut diagnostics);
+        files::gather(&mut sources, read, &mut diagnostics);
+        definition = decode(&sources, given, &mut diagnostics);
+    }
+    diagnostics.extend(secrets::literal(&sources));
+    if let Some(definition) = &mut definition {
+        definition.broken = Broken::of(&diagnostics);
+    }
+    diagnostic::sort(&mut diagnostics, &sources);
+    Loaded { definition, sources, diagnostics }
+}
+
+fn decode(sources: &Sources, given: GivenFile, diagnostics: &mut Vec<Diagnostic>) -> Option<Definition> {
     if sources.main().value().is_null() {
         let message = "the file is empty: it has to describe an image";
         let help = "begin with `name:` and `platforms:`";
@@ -57,31 +91,39 @@ fn decode(sources: &Sources, diagnostics: &mut Vec<Diagnostic>) -> Option<Defini
         return None;
     }
     let mut decoder = Decoder::new(sources);
+    decoder.given = given;
+    let places = diagnostics.iter().filter_map(|diagnostic| diagnostic.labels.first());
+    decoder.broken = places.map(|label| label.place.file()).collect();
     let definition = definition(&mut decoder);
     diagnostics.append(&mut decoder.diagnostics);
+    diagnostics.append(&mut numbers::check(sources));
     definition
 }
 
 fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
     let source = decoder.sources.main();
     let root = Node { value: source.value(), route: Route::root() };
-    let table = decoder.table(&root, KEYS)?;
-    let required_name = decoder.require(&table, "name", KEYS).and_then(|node| decoder.literal(&node, name));
+    let table = decoder.table(&root, &KEYS)?;
+    let required_name = decoder.require(&table, "name", &KEYS).and_then(|node| decoder.literal(&node, name));
     if let Some(node) = table.get("ovenbird") {
         decoder.literal(&node, language);
     }
+    let version = decoder.optional(&table, "version", Site::Strategy, scalar::version);
     let variables = table.get("variables").map(|node| variable::variables(decoder, &node)).unwrap_or_default();
-    let strategy = table.get("strategy").map(|node| strategy::strategy(decoder, &node)).unwrap_or_default();
-    let platforms = decoder.require(&table, "platforms", KEYS);
+    let decoded = strategy::strategy(decoder, table.get("strategy").as_ref());
+    let platforms = decoder.require(&table, "platforms", &KEYS);
     let platforms = platforms.map(|node| platform::platforms(decoder, &node)).unwrap_or_default();
     let env = table.get("env").map(|node| step::env(decoder, &node, Site::JobEnv)).unwrap_or_default();
     let defaults = table.get("defaults").and_then(|node| step::defaults(decoder, &node));
     let defaults = defaults.unwrap_or_default();
     let steps = table.get("steps").map(|node| step::steps(decoder, &node)).unwrap_or_default();
     let outputs = table.get("outputs").map(|node| output::outputs(decoder, &node)).unwrap_or_default();
-    strategy::check_platforms(decoder, source, &strategy, &platforms);
+    strategy::check_platforms(decoder, source, &decoded, &platforms);
+    let strategy = decoded.strategy;
     let name = required_name.unwrap_or_default();
-    let definition = Definition { name, variables, strategy, platforms, env, defaults, steps, outputs };
+    let broken = Broken::default();
+    let definition =
+        Definition { name, version, variables, strategy, platforms, env, defaults, steps, outputs, broken };
     check::check(decoder, &definition);
     Some(definition)
 }
@@ -113,10 +155,10 @@ fn language(value: &Value) -> Result<(), Problem> {
     for range in text.split(',').map(str::trim) {
         let digits = range.trim_start_matches(['<', '>', '=']);
         let operator = range.strip_suffix(digits).unwrap_or_default();
-        let Some(wanted) = version(digits.trim()) else {
+        let Some(wanted) = numbers(digits.trim()) else {
             return Err(Problem::new(format!("`{range}` is no range of versions")).help(example));
         };
-        let order = version(ours).unwrap_or_default().cmp(&wanted);
+        let order = numbers(ours).unwrap_or_default().cmp(&wanted);
         let fits = match operator {
             ">=" => order.is_ge(),
             ">" => order.is_gt(),
@@ -134,11 +176,11 @@ fn language(value: &Value) -> Result<(), Problem> {
 }
 
 /// Up to three numbers; those that are not there are zero.
-fn version(text: &str) -> Option<[u32; 3]> {
-    let mut version = [0; 3];
+fn numbers(text: &str) -> Option<[u32; 3]> {
+    let mut numbers = [0; 3];
     let mut parts = text.split('.');
-    for (number, part) in version.iter_mut().zip(parts.by_ref()) {
+    for (number, part) in numbers.iter_mut().zip(parts.by_ref()) {
         *number = part.parse().ok()?;
     }
-    parts.next().is_none().then_some(version)
+    parts.next().is_none().then_some(numbers)
 }

@@ -4,32 +4,45 @@
 //! for each part of the language) turn the YAML value into the `model`; the matrix is expanded; `check` looks at every
 //! `${{ }}` that decoding met. What is left for planning is to put values in: a [`Field`] is a value that is known, or a
 //! template with the function that will read its result, so a setting is read by the same rules from the file and from a
-//! matrix. `docs/definition.md` documents the language. Pure; may know of `source`, `diagnostic`,
-//! `expression`, `matrix`, and of `plan::job` for the words that a setting can be (`Arch`, `Firmware` …), nothing else of it.
+//! matrix. The keys that there are come from the types of `language`, of which the JSON Schema ([`schema()`]) is made too.
+//! `docs/definition.md` documents the language. Pure; may know of `source`, `diagnostic`, `expression`, `matrix`, and of `plan::job` for the words that a setting can be (`Arch`, `Firmware` …), nothing else of it.
 
+mod broken;
 mod check;
+mod context;
 mod decode;
 mod files;
+mod given;
+mod language;
 mod load;
 mod model;
+mod numbers;
 mod output;
 mod platform;
 mod scalar;
+mod schema;
+mod secrets;
 mod step;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod unused;
 mod variable;
 
+pub use broken::{Broken, Unknown};
 pub(crate) use check::{is_status_function, sensitive_alone};
+#[cfg(test)]
+pub(crate) use context::{CI_KEYS, GIT_KEYS, IMAGE_KEYS, JOB_KEYS, PLATFORM_KEYS, STRATEGY_KEYS};
 pub(crate) use decode::bad_value;
 #[cfg(test)]
 pub(crate) use files::among;
 pub use files::{Base, ReadFile, Unreadable, Wanted};
-pub use load::{Report, load};
+pub use given::{GivenMatrix, GivenText};
+pub use load::{Loaded, Report, load, read};
 pub use model::{
     Action, Condition, Debian, Defaults, Definition, EnvVar, Field, List, Platform, Problem, Read, Setting, Source,
     Step, Strategy, TextField, Variable,
 };
-pub(crate) use scalar::{is_url, show_size};
+pub(crate) use scalar::{as_version, is_url, show_size};
+pub use schema::schema;
 pub(crate) use strategy::platform_of;

@@ -1,5 +1,6 @@
 //! The definition as types. A field points back at the file by [`Route`], never by position.
 
+use super::broken::Broken;
 use crate::expression::{Expr, Template, Value};
 use crate::matrix::Cell;
 use crate::plan::job::{Accelerator, Arch, Checksum, Firmware, Kernel, Output, Shell};
@@ -9,6 +10,8 @@ use crate::source::Route;
 #[derive(Clone, Debug)]
 pub struct Definition {
     pub name: String,
+    /// Of the image; none: planning finds one.
+    pub version: Option<Field<String>>,
     pub variables: Vec<Variable>,
     pub strategy: Strategy,
     /// At least one, in the file's order.
@@ -18,6 +21,8 @@ pub struct Definition {
     pub steps: Vec<Step>,
     /// Empty: the key is not there.
     pub outputs: Vec<Field<Output>>,
+    /// What could not be read; empty in a definition without errors.
+    pub broken: Broken,
 }
 
 impl Definition {
@@ -38,7 +43,12 @@ pub struct Field<T> {
 #[derive(Clone, Debug)]
 pub enum Setting<T> {
     Known(T),
-    Template { template: Template, read: Read<T> },
+    Template {
+        template: Template,
+        read: Read<T>,
+    },
+    /// It must be there and could not be read, which was reported.
+    Unread,
 }
 
 /// Reads a typed value from what the file or an expression gives.
@@ -85,7 +95,9 @@ pub struct Strategy {
     pub max_parallel: Option<Field<u32>>,
     /// The expanded matrix; none: there is no matrix.
     pub cells: Option<Vec<Cell>>,
-    /// Every key that a cell has; none: there is no matrix.
+    /// Which of the cells is the only one to be planned; none: all of them.
+    pub cell: Option<usize>,
+    /// Every key that a cell has; none: there is no matrix, or only some of its cells are known.
     pub keys: Option<Vec<String>>,
 }
 

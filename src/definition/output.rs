@@ -1,6 +1,9 @@
 //! `outputs`: the files that the finished disk becomes.
 
+use std::sync::LazyLock;
+
 use super::decode::{Decoder, Keys, Node, Site};
+use super::language;
 use super::model::{Field, Problem, Setting};
 use super::scalar;
 use crate::diagnostic::Diagnostic;
@@ -8,7 +11,7 @@ use crate::expression::Value;
 use crate::plan::job::{DiskFormat, Output};
 use crate::source::Place;
 
-const KEYS: Keys = Keys { of: "an output", known: &["format", "compress", "subformat"], later: &["for"] };
+static KEYS: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Output>);
 
 pub(super) fn outputs(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Vec<Field<Output>> {
     let Some(items) = decoder.items(node, "`outputs`") else { return Vec::new() };
@@ -24,8 +27,8 @@ fn output(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Field<Output>> {
     if !node.value.is_mapping() {
         return decoder.field(node, Site::Plain, scalar::output);
     }
-    let table = decoder.table(node, KEYS)?;
-    let format = decoder.require(&table, "format", KEYS);
+    let table = decoder.table(node, &KEYS)?;
+    let format = decoder.require(&table, "format", &KEYS);
     let format = format.and_then(|node| decoder.literal(&node, scalar::disk_format));
     let compress = table.get("compress").and_then(|node| decoder.literal(&node, scalar::compression));
     let subformat = table.get("subformat").and_then(|node| decoder.literal(&node, scalar::line));

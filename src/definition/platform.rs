@@ -1,29 +1,25 @@
 //! `platforms`: where machines come from.
 
+use std::sync::LazyLock;
+
 use super::decode::{Decoder, Keys, Node, Site, Table};
+use super::language;
 use super::model::{Debian, Platform, Problem, Source};
 use super::scalar;
 use crate::diagnostic::Diagnostic;
 use crate::expression::Value;
 use crate::source::Place;
 
-const PLATFORM: Keys = Keys {
-    of: "a platform",
-    known: &["builder", "source", "arch", "disk-size", "memory", "cpus", "firmware", "accelerator", "connect"],
-    later: &["provision", "instance-type", "region"],
-};
-const DEBIAN: Keys = Keys {
-    of: "a `debian` source",
-    known: &["debian", "packages", "kernel", "cloud-init", "mirror", "apt-sources"],
-    later: &[],
-};
-const IMAGE: Keys = Keys { of: "an `image` source", known: &["image", "checksum"], later: &[] };
-const SOURCE: Keys = Keys {
+static PLATFORM: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Platform>);
+static DEBIAN: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Debian>);
+static IMAGE: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Image>);
+/// The keys of every kind of source, for one that does not say which it is.
+static SOURCE: LazyLock<Keys> = LazyLock::new(|| Keys {
     of: "a source",
-    known: &["debian", "image", "packages", "kernel", "cloud-init", "mirror", "apt-sources", "checksum"],
-    later: &["iso", "ami", "boot-command", "serve"],
-};
-const CONNECT: Keys = Keys { of: "`connect`", known: &["user", "timeout-minutes"], later: &["host", "port"] };
+    known: DEBIAN.known.iter().chain(&IMAGE.known).cloned().collect(),
+    later: language::LATER_SOURCES,
+});
+static CONNECT: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Connect>);
 
 pub(super) fn platforms(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Vec<Platform> {
     let Some(entries) = decoder.entries(node, "`platforms`") else { return Vec::new() };
@@ -39,11 +35,11 @@ fn platform(decoder: &mut Decoder<'_>, name: &str, node: &Node<'_>) -> Option<Pl
         let diagnostic = Diagnostic::error("bad-name", problem.message).at(Place::Key(node.route.clone()));
         decoder.push(diagnostic.help(problem.help.unwrap_or_default()));
     }
-    let table = decoder.table(node, PLATFORM)?;
-    if let Some(node) = decoder.require(&table, "builder", PLATFORM) {
+    let table = decoder.table(node, &PLATFORM)?;
+    if let Some(node) = decoder.require(&table, "builder", &PLATFORM) {
         decoder.literal(&node, builder);
     }
-    let source = decoder.require(&table, "source", PLATFORM).and_then(|node| source(decoder, &node));
+    let source = decoder.require(&table, "source", &PLATFORM).and_then(|node| source(decoder, &node));
     let site = Site::Platform;
     let arch = decoder.optional(&table, "arch", site, scalar::arch);
     let disk_size = decoder.optional(&table, "disk-size", site, scalar::disk_size);
@@ -51,7 +47,7 @@ fn platform(decoder: &mut Decoder<'_>, name: &str, node: &Node<'_>) -> Option<Pl
     let cpus = decoder.optional(&table, "cpus", site, scalar::cpus);
     let firmware = decoder.optional(&table, "firmware", site, scalar::firmware);
     let accelerator = decoder.optional(&table, "accelerator", site, scalar::accelerator);
-    let connect = table.get("connect").and_then(|node| decoder.table(&node, CONNECT));
+    let connect = table.get("connect").and_then(|node| decoder.table(&node, &CONNECT));
     let user = connect.as_ref().and_then(|table| decoder.optional(table, "user", site, scalar::user));
     let connect_timeout =
         connect.as_ref().and_then(|table| decoder.optional(table, "timeout-minutes", site, scalar::minutes));
@@ -74,7 +70,7 @@ fn builder(value: &Value) -> Result<(), Problem> {
     let builder = scalar::line(value)?;
     let later = ["amazon-ebs", "openstack", "virtualbox", "vsphere", "docker", "host"];
     match builder.as_str() {
-        "qemu" => Ok(()),
+        known if scalar::BUILDERS.contains(&known) => Ok(()),
         later_builder if later.contains(&later_builder) => {
             Err(Problem::new(format!("this version of Ovenbird does not have the builder `{builder}` yet"))
                 .help("it has `qemu`"))
@@ -87,12 +83,12 @@ fn source(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Source> {
     let has = |key: &str| node.value.get(key).is_some();
     match (has("debian"), has("image")) {
         (true, false) => {
-            let table = decoder.table(node, DEBIAN)?;
+            let table = decoder.table(node, &DEBIAN)?;
             debian(decoder, &table)
         }
         (false, true) => {
-            let table = decoder.table(node, IMAGE)?;
-            let image = decoder.require(&table, "image", IMAGE);
+            let table = decoder.table(node, &IMAGE)?;
+            let image = decoder.require(&table, "image", &IMAGE);
             let image = image.and_then(|node| decoder.field(&node, Site::Platform, scalar::image));
             let checksum = decoder.optional(&table, "checksum", Site::Platform, scalar::checksum);
             Some(Source::Image { image: image?, checksum })
@@ -104,7 +100,7 @@ fn source(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Source> {
         }
         (false, false) => {
             let before = decoder.diagnostics.len();
-            decoder.table(node, SOURCE);
+            decoder.table(node, &SOURCE);
             if decoder.diagnostics.len() == before {
                 let message = "a source needs one of the keys `debian` and `image`";
                 decoder.push(Diagnostic::error("missing-key", message).at(Place::Value(node.route.clone())));
@@ -116,7 +112,7 @@ fn source(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Source> {
 
 fn debian(decoder: &mut Decoder<'_>, table: &Table<'_>) -> Option<Source> {
     let site = Site::Platform;
-    let suite = decoder.require(table, "debian", DEBIAN);
+    let suite = decoder.require(table, "debian", &DEBIAN);
     let suite = suite.and_then(|node| decoder.field(&node, site, scalar::suite));
     let packages = table.get("packages");
     let packages = packages.and_then(|node| decoder.list(&node, "`packages`", site, scalar::package, scalar::packages));

@@ -14,11 +14,27 @@ const MOST_MEMORY: u64 = 4 * 1024 * 1024 * MIB;
 /// More is a slip of the unit; QEMU's formats end far beyond.
 const LARGEST_DISK: u64 = 64 * 1024 * 1024 * MIB;
 /// What QEMU's `pc` and `q35` machines take.
-const MOST_CPUS: u32 = 255;
+pub(super) const MOST_CPUS: u32 = 255;
+/// More is a slip: no machine runs so many builds at once.
+pub(super) const MOST_JOBS: u32 = 1024;
 /// A week: longer than any runner lives.
-const LONGEST_MINUTES: f64 = 7.0 * 24.0 * 60.0;
+pub(super) const LONGEST_MINUTES: f64 = 7.0 * 24.0 * 60.0;
 const LONGEST_DELAY: u64 = 60 * 60;
-const MOST_ATTEMPTS: u32 = 100;
+pub(super) const MOST_ATTEMPTS: u32 = 100;
+
+/// Words of the language and what they mean. The schema lists them too.
+pub(super) const BUILDERS: &[&str] = &["qemu"];
+pub(super) const ARCHITECTURES: &[(&str, Arch)] = &[("amd64", Arch::Amd64)];
+pub(super) const FIRMWARES: &[(&str, Firmware)] = &[("bios", Firmware::Bios), ("uefi", Firmware::Uefi)];
+pub(super) const ACCELERATORS: &[(&str, Accelerator)] =
+    &[("auto", Accelerator::Auto), ("kvm", Accelerator::Kvm), ("tcg", Accelerator::Tcg)];
+pub(super) const KERNELS: &[(&str, Kernel)] = &[("generic", Kernel::Generic), ("cloud", Kernel::Cloud)];
+pub(super) const COMPRESSIONS: &[(&str, Compression)] =
+    &[("zstd", Compression::Zstd), ("gzip", Compression::Gzip), ("xz", Compression::Xz)];
+pub(super) const DISK_FORMATS: [DiskFormat; 6] =
+    [DiskFormat::Qcow2, DiskFormat::Raw, DiskFormat::Vmdk, DiskFormat::Vdi, DiskFormat::Vhd, DiskFormat::Vhdx];
+/// Shells that need no command line.
+pub(super) const SHELLS: &[(&str, Shell)] = &[("bash", Shell::Bash), ("sh", Shell::Sh), ("python", Shell::Python)];
 
 type Read<T> = Result<T, Problem>;
 
@@ -69,6 +85,40 @@ pub(super) fn line(value: &Value) -> Read<String> {
     Ok(text.trim().to_owned())
 }
 
+/// The longest version of an image: with its name and a suffix it still fits what clouds and registries take as a tag.
+const LONGEST_VERSION: usize = 64;
+
+/// The version of an image, which goes into file names and tags.
+pub(super) fn version(value: &Value) -> Read<String> {
+    if let Value::Number(_) = value {
+        let problem = Problem::new(format!("expected the version as a text, found the number {value}"));
+        return Err(problem.help("put it in quotes: YAML reads 1.10 as the number 1.1"));
+    }
+    let text = line(value)?;
+    if text.chars().count() > LONGEST_VERSION {
+        return Err(Problem::new(format!("the version `{text}` is too long"))
+            .help(format!("a version has at most {LONGEST_VERSION} characters")));
+    }
+    if !text.chars().all(is_in_version) || !text.starts_with(|char: char| char.is_ascii_alphanumeric()) {
+        return Err(Problem::new(format!("`{text}` can't be a version"))
+            .help("a version has letters, digits, `.`, `_`, `+` and `-` only, and begins with a letter or digit"));
+    }
+    Ok(text)
+}
+
+fn is_in_version(char: char) -> bool {
+    char.is_ascii_alphanumeric() || "._+-".contains(char)
+}
+
+/// A tag or a commit as a version: with a `-` for every character that a version can't have, and cut where it is too long
+/// with `suffix`. None: nothing is left.
+pub(crate) fn as_version(text: &str, suffix: &str) -> Option<String> {
+    let longest = LONGEST_VERSION.saturating_sub(suffix.len());
+    let safe = text.chars().map(|char| if is_in_version(char) { char } else { '-' });
+    let version: String = safe.skip_while(|char| !char.is_ascii_alphanumeric()).take(longest).collect();
+    (!version.is_empty()).then(|| version + suffix)
+}
+
 pub(super) fn boolean(value: &Value) -> Read<bool> {
     match value {
         Value::Bool(value) => Ok(*value),
@@ -99,7 +149,7 @@ pub(super) fn cpus(value: &Value) -> Read<u32> {
 }
 
 pub(super) fn max_parallel(value: &Value) -> Read<u32> {
-    whole(value, "a number of jobs", 1, 1024)
+    whole(value, "a number of jobs", 1, MOST_JOBS)
 }
 
 pub(super) fn attempts(value: &Value) -> Read<u32> {
@@ -235,7 +285,7 @@ pub(super) fn arch(value: &Value) -> Read<Arch> {
         Value::String(text) if text == "x86_64" || text == "x64" => Some("amd64"),
         _ => None,
     };
-    let read = word(value, &[("amd64", Arch::Amd64)]);
+    let read = word(value, ARCHITECTURES);
     read.map_err(|problem| match renamed {
         Some(name) => problem.help(format!("it is called `{name}` here, as in Debian")),
         None => problem,
@@ -243,28 +293,26 @@ pub(super) fn arch(value: &Value) -> Read<Arch> {
 }
 
 pub(super) fn firmware(value: &Value) -> Read<Firmware> {
-    word(value, &[("bios", Firmware::Bios), ("uefi", Firmware::Uefi)])
+    word(value, FIRMWARES)
 }
 
 pub(super) fn accelerator(value: &Value) -> Read<Accelerator> {
-    word(value, &[("auto", Accelerator::Auto), ("kvm", Accelerator::Kvm), ("tcg", Accelerator::Tcg)])
+    word(value, ACCELERATORS)
 }
 
 pub(super) fn kernel(value: &Value) -> Read<Kernel> {
-    word(value, &[("generic", Kernel::Generic), ("cloud", Kernel::Cloud)])
+    word(value, KERNELS)
 }
 
 pub(super) fn compression(value: &Value) -> Read<Compression> {
-    word(value, &[("zstd", Compression::Zstd), ("gzip", Compression::Gzip), ("xz", Compression::Xz)])
+    word(value, COMPRESSIONS)
 }
 
 pub(super) fn disk_format(value: &Value) -> Read<DiskFormat> {
     if matches!(value, Value::String(text) if text == "ova") {
         return Err(Problem::new("this version of Ovenbird does not have the format `ova` yet"));
     }
-    let formats =
-        [DiskFormat::Qcow2, DiskFormat::Raw, DiskFormat::Vmdk, DiskFormat::Vdi, DiskFormat::Vhd, DiskFormat::Vhdx];
-    word(value, &formats.map(|format| (format.as_str(), format)))
+    word(value, &DISK_FORMATS.map(|format| (format.as_str(), format)))
 }
 
 /// A format by its name alone.
@@ -274,16 +322,12 @@ pub(super) fn output(value: &Value) -> Read<Output> {
 
 pub(super) fn shell(value: &Value) -> Read<Shell> {
     let shell = line(value)?;
-    Ok(match shell.as_str() {
-        "bash" => Shell::Bash,
-        "sh" => Shell::Sh,
-        "python" => Shell::Python,
-        custom if custom.contains("{0}") => Shell::Custom(shell),
-        _ => {
-            return Err(Problem::new(format!("`{shell}` is no shell that Ovenbird knows"))
-                .help("use `bash`, `sh`, `python`, or a command line in which `{0}` stands for the script's file"));
-        }
-    })
+    match SHELLS.iter().find(|(name, _)| *name == shell) {
+        Some((_, known)) => Ok(known.clone()),
+        None if shell.contains("{0}") => Ok(Shell::Custom(shell)),
+        None => Err(Problem::new(format!("`{shell}` is no shell that Ovenbird knows"))
+            .help("use `bash`, `sh`, `python`, or a command line in which `{0}` stands for the script's file")),
+    }
 }
 
 /// A Debian suite's code name.

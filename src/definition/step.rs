@@ -1,6 +1,9 @@
 //! `steps`, `env` and `defaults`: what is done in the machine.
 
+use std::sync::LazyLock;
+
 use super::decode::{Decoder, Keys, Node, Site, Table, syntax_error};
+use super::language::{self, ACTIONS, BELONGS, LATER_ACTIONS};
 use super::model::{Action, Condition, Defaults, EnvVar, Problem, Step};
 use super::{scalar, variable};
 use crate::diagnostic::{Diagnostic, Label};
@@ -8,53 +11,15 @@ use crate::expression::template::{self, Part};
 use crate::expression::{self, Expr, Value};
 use crate::source::{Place, Route};
 
-const STEP: Keys = Keys {
-    of: "a step",
-    known: &[
-        "name",
-        "id",
-        "if",
-        "run",
-        "script",
-        "upload",
-        "download",
-        "reboot",
-        "local",
-        "args",
-        "to",
-        "owner",
-        "mode",
-        "env",
-        "shell",
-        "working-directory",
-        "timeout-minutes",
-        "retry",
-        "continue-on-error",
-    ],
-    later: &["uses", "with", "puppet", "ansible", "chef", "salt", "cache", "as"],
-};
-/// The keys that say what a step does: each step has exactly one.
-const ACTIONS: [&str; 6] = ["run", "script", "upload", "download", "reboot", "local"];
-const LATER_ACTIONS: [&str; 5] = ["uses", "puppet", "ansible", "chef", "salt"];
-const SCRIPTS: &[&str] = &["run", "script", "local"];
-/// Keys that only some actions have.
-const BELONGS: [(&str, &[&str]); 7] = [
-    ("args", &["script"]),
-    ("to", &["upload", "download"]),
-    ("owner", &["upload"]),
-    ("mode", &["upload"]),
-    ("env", SCRIPTS),
-    ("shell", SCRIPTS),
-    ("working-directory", SCRIPTS),
-];
-const RETRY: Keys = Keys { of: "`retry`", known: &["attempts", "delay"], later: &[] };
-const REBOOT: Keys = Keys { of: "`reboot`", known: &[], later: &[] };
-const DEFAULTS: Keys = Keys { of: "`defaults`", known: &["run"], later: &[] };
-const DEFAULTS_RUN: Keys = Keys { of: "`defaults.run`", known: &["shell", "working-directory"], later: &["as"] };
+static STEP: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Step>);
+static RETRY: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Retry>);
+static REBOOT: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Reboot>);
+static DEFAULTS: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Defaults>);
+static DEFAULTS_RUN: LazyLock<Keys> = LazyLock::new(Keys::of::<language::DefaultsRun>);
 
 pub(super) fn defaults(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Defaults> {
-    let table = decoder.table(node, DEFAULTS)?;
-    let run = decoder.table(&table.get("run")?, DEFAULTS_RUN)?;
+    let table = decoder.table(node, &DEFAULTS)?;
+    let run = decoder.table(&table.get("run")?, &DEFAULTS_RUN)?;
     let shell = decoder.optional(&run, "shell", Site::Plain, scalar::shell);
     let working_directory = decoder.optional(&run, "working-directory", Site::Plain, scalar::guest_path);
     Some(Defaults { shell, working_directory })
@@ -103,10 +68,12 @@ fn step(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Step> {
     if let Some(text) = node.value.as_str() {
         let place = Place::Value(node.route.clone());
         let diagnostic = Diagnostic::error("wrong-type", "expected a step, a mapping, found a text").at(place);
-        decoder.push(diagnostic.help(format!("to run it in the guest, write `run: {}`", text.lines().next()?)));
+        decoder.push(
+            diagnostic.help(format!("to run it in the guest, write `run: {}`", text.lines().next().unwrap_or("…"))),
+        );
         return None;
     }
-    let table = decoder.table(node, STEP)?;
+    let table = decoder.table(node, &STEP)?;
     let action = action_key(decoder, &table);
     check_belongs(decoder, &table, action);
     let action = action.and_then(|key| decode_action(decoder, &table, key));
@@ -120,9 +87,9 @@ fn step(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Step> {
     let directory = if local { scalar::local_path } else { scalar::guest_path };
     let working_directory = decoder.optional(&table, "working-directory", Site::Plain, directory);
     let timeout = decoder.optional(&table, "timeout-minutes", Site::Plain, scalar::minutes);
-    let retry = table.get("retry").and_then(|node| decoder.table(&node, RETRY));
+    let retry = table.get("retry").and_then(|node| decoder.table(&node, &RETRY));
     let attempts = retry.as_ref().and_then(|table| {
-        let node = decoder.require(table, "attempts", RETRY)?;
+        let node = decoder.require(table, "attempts", &RETRY)?;
         decoder.field(&node, Site::Plain, scalar::attempts)
     });
     let delay = retry.as_ref().and_then(|table| decoder.optional(table, "delay", Site::Plain, scalar::delay));
@@ -200,10 +167,11 @@ fn decode_action(decoder: &mut Decoder<'_>, table: &Table<'_>, key: &'static str
         }
         "upload" => {
             let from = decoder.field(&node, Site::Plain, scalar::local_path);
-            let to = target(decoder, table, key).and_then(|node| decoder.field(&node, Site::Plain, scalar::guest_path));
+            let to = target(decoder, table, key);
+            let to = decoder.required(to, &table.route.key("to"), Site::Plain, scalar::guest_path);
             let owner = decoder.optional(table, "owner", Site::Plain, scalar::owner);
             let mode = decoder.optional(table, "mode", Site::Plain, scalar::mode);
-            Some(Action::Upload { from: from?, to: to?, owner, mode })
+            Some(Action::Upload { from: from?, to, owner, mode })
         }
         "download" => {
             let from = decoder.field(&node, Site::Plain, scalar::guest_path);
@@ -212,7 +180,7 @@ fn decode_action(decoder: &mut Decoder<'_>, table: &Table<'_>, key: &'static str
         }
         _ => {
             if !node.value.is_null() {
-                decoder.table(&node, REBOOT)?;
+                decoder.table(&node, &REBOOT)?;
             }
             Some(Action::Reboot)
         }

@@ -1,171 +1,209 @@
 //! `strategy`: how many jobs there are, and how they run.
+//!
+//! The matrix is the definition's own, one of CI configuration (`from` and `job`), or given on the command line, which
+//! wins; what is read beside it, such as `fail-fast`, stays where it is.
 
-use serde_json::Map;
+use std::sync::LazyLock;
 
-use super::decode::{Decoder, Keys, Node, Site};
-use super::model::{Platform, Problem, Strategy};
-use super::{scalar, variable};
-use crate::diagnostic::Diagnostic;
-use crate::matrix::{self, Cell, MAX_CELLS, Matrix, MatrixError};
-use crate::source::{Place, Route, Source};
+use serde_json::Value as Json;
 
-const KEYS: Keys = Keys { of: "`strategy`", known: &["matrix", "fail-fast", "max-parallel"], later: &["from", "job"] };
+use super::decode::{Decoder, Keys, Node, Site, Table, bad_value};
+use super::files;
+use super::given;
+use super::language;
+use super::model::{Field, Platform, Read, Setting, Strategy};
+use super::scalar;
+use crate::diagnostic::{Diagnostic, Label};
+use crate::expression::Value;
+use crate::matrix::{self, Cell, Found, NEEDS_CONTEXTS, System};
+use crate::source::{FileId, Place, Route, Source};
 
-pub(super) fn strategy(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Strategy {
-    let Some(table) = decoder.table(node, KEYS) else { return Strategy::default() };
-    let fail_fast = decoder.optional(&table, "fail-fast", Site::Strategy, scalar::boolean);
-    let max_parallel = decoder.optional(&table, "max-parallel", Site::Strategy, scalar::max_parallel);
-    let Some(node) = table.get("matrix") else {
-        return Strategy { fail_fast, max_parallel, ..Strategy::default() };
-    };
-    let cells = matrix(decoder, &node).and_then(|matrix| expand(decoder, &matrix, &node.route));
-    let keys = match &cells {
-        Some(cells) => cells.iter().flat_map(|cell| cell.values.keys().cloned()).collect(),
-        None => written_keys(&node),
-    };
-    let mut unique: Vec<String> = Vec::new();
-    for key in keys {
-        if !unique.contains(&key) {
-            unique.push(key);
-        }
-    }
-    Strategy { fail_fast, max_parallel, cells, keys: Some(unique) }
+static KEYS: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Strategy>);
+
+/// A strategy, and the values that its cells may have with their places.
+#[derive(Default)]
+pub(super) struct Decoded {
+    pub(super) strategy: Strategy,
+    pub(super) values: Vec<(String, Json, Route)>,
 }
 
-fn expand(decoder: &mut Decoder<'_>, matrix: &Matrix, route: &Route) -> Option<Vec<Cell>> {
-    match matrix::expand(matrix) {
-        Ok(cells) if cells.is_empty() => {
-            let diagnostic = Diagnostic::error("matrix", "`exclude` leaves no cell of the matrix");
-            decoder.push(diagnostic.at(Place::Key(route.key("exclude"))).help("so there would be no job at all"));
-            None
+/// Decodes `strategy`, if it is there, and what the command line gives instead of its matrix.
+pub(super) fn strategy(decoder: &mut Decoder<'_>, node: Option<&Node<'_>>) -> Decoded {
+    let table = match node {
+        Some(node) => match decoder.table(node, &KEYS) {
+            Some(table) => Some(table),
+            None => return Decoded::default(),
+        },
+        None => None,
+    };
+    let mut strategy = Strategy::default();
+    let mut matrix = None;
+    if let Some(table) = &table {
+        strategy.fail_fast = decoder.optional(table, "fail-fast", Site::Strategy, scalar::boolean);
+        strategy.max_parallel = decoder.optional(table, "max-parallel", Site::Strategy, scalar::max_parallel);
+        matrix = written(decoder, table, &mut strategy);
+    }
+    let found = match given::matrix(decoder) {
+        Some(given) => Some(given),
+        None => matrix,
+    };
+    // A cell that stands alone may lack keys that the others have.
+    let is_whole = !matches!(found, Some(Err(_)));
+    match given::cell(decoder, found, &mut strategy) {
+        Some(Ok(found)) => {
+            strategy.keys = is_whole.then(|| keys_of(&found.cells));
+            strategy.cells = Some(found.cells);
+            Decoded { strategy, values: found.values }
         }
-        Ok(cells) => Some(cells),
-        Err(errors) => {
-            errors.iter().for_each(|error| decoder.push(matrix_error(error, route)));
-            None
+        Some(Err(diagnostics)) => {
+            diagnostics.into_iter().for_each(|diagnostic| decoder.push(diagnostic));
+            strategy.keys = table.and_then(|table| written_keys(&table.get("matrix")?));
+            Decoded { strategy, values: Vec::new() }
         }
+        None => Decoded { strategy, values: Vec::new() },
     }
 }
 
-/// The keys of a matrix that could not be expanded, so that what refers to them is not reported as well.
-fn written_keys(node: &Node<'_>) -> Vec<String> {
+/// A matrix, or what is wrong with it.
+pub(super) type Outcome = Result<Found, Vec<Diagnostic>>;
+
+/// The matrix that the file asks for. One that the command line replaces is not looked at.
+fn written(decoder: &mut Decoder<'_>, table: &Table<'_>, strategy: &mut Strategy) -> Option<Outcome> {
+    let wanted = decoder.given.matrix.is_none();
+    let (own, from) = (table.get("matrix"), table.get("from"));
+    if let (Some(_), Some(from)) = (&own, &from) {
+        let diagnostic = Diagnostic::error("conflict", "`matrix` and `from` exclude each other");
+        decoder.push(diagnostic.at(Place::Key(from.route.clone())).help("a matrix is here, or read from there"));
+    }
+    let outcome = match (own, from) {
+        (Some(own), _) => wanted.then(|| matrix::read(own.value, &own.route)),
+        (None, Some(from)) => from_ci(decoder, table, &from, strategy, wanted),
+        (None, None) => {
+            if let Some(job) = table.get("job") {
+                let diagnostic = Diagnostic::error("missing-key", "`job` needs the key `from`: the file that it is in");
+                decoder.push(diagnostic.at(Place::Key(job.route)));
+            }
+            None
+        }
+    };
+    outcome.map(|outcome| outcome.map_err(|errors| errors.into_iter().map(with_way_out).collect()))
+}
+
+/// What the job of a CI configuration says. None: it was reported, or was not wanted.
+fn from_ci(
+    decoder: &mut Decoder<'_>,
+    table: &Table<'_>,
+    from: &Node<'_>,
+    strategy: &mut Strategy,
+    wanted: bool,
+) -> Option<Outcome> {
+    let path = decoder.literal(from, scalar::line)?;
+    let Some(path) = files::normal(&path) else {
+        let diagnostic = Diagnostic::error("bad-value", format!("`{path}` leads out of the repository"));
+        let help = "write the path from the repository's root, such as `.github/workflows/images.yml`";
+        decoder.push(diagnostic.at(Place::Value(from.route.clone())).help(help));
+        return Some(Err(Vec::new()));
+    };
+    // A file that can't be read was reported when it was to be read.
+    let sources = decoder.sources;
+    let Some(file) = sources.find(path.as_str()) else { return Some(Err(Vec::new())) };
+    // Nor is one followed that includes what can't be read: what is missing there would be made up.
+    let includes = matrix::system(sources.get(file)) == System::GitLab;
+    let is_of_it = |broken: &FileId| *broken == file || includes && *broken != FileId::default();
+    if decoder.broken.iter().any(is_of_it) {
+        return Some(Err(Vec::new()));
+    }
+    let Some(job) = table.get("job") else {
+        decoder.push(which_job(sources.get(file), from));
+        return Some(Err(Vec::new()));
+    };
+    let name = decoder.literal(&job, scalar::line)?;
+    let named = Label::new(Place::Value(job.route)).text("asked for here");
+    let read = match matrix::of_job(sources, file, &name, &named, wanted) {
+        Ok(read) => read,
+        Err(errors) => return Some(Err(errors)),
+    };
+    let point = |diagnostic: Diagnostic| match diagnostic.labels.contains(&named) {
+        true => diagnostic,
+        false => diagnostic.label(named.clone()),
+    };
+    if strategy.fail_fast.is_none() {
+        strategy.fail_fast = read.fail_fast.and_then(|one| setting(decoder, one, "fail-fast", scalar::boolean, &point));
+    }
+    if strategy.max_parallel.is_none() {
+        let read = read.max_parallel;
+        strategy.max_parallel =
+            read.and_then(|one| setting(decoder, one, "max-parallel", scalar::max_parallel, &point));
+    }
+    read.matrix.map(|matrix| matrix.map_err(|errors| errors.into_iter().map(point).collect()))
+}
+
+fn which_job(source: &Source, from: &Node<'_>) -> Diagnostic {
+    let diagnostic = Diagnostic::error("missing-key", "`from` needs the key `job`: whose matrix is it?");
+    let diagnostic = diagnostic.at(Place::Key(from.route.clone()));
+    let jobs: Vec<String> = matrix::jobs_with_matrix(source).iter().map(|name| format!("`{name}`")).collect();
+    if jobs.is_empty() { diagnostic } else { diagnostic.help(format!("jobs with a matrix: {}", jobs.join(", "))) }
+}
+
+/// A setting beside a workflow's matrix.
+fn setting<T>(
+    decoder: &mut Decoder<'_>,
+    found: matrix::Setting,
+    key: &str,
+    read: Read<T>,
+    point: &dyn Fn(Diagnostic) -> Diagnostic,
+) -> Option<Field<T>> {
+    let route = found.route;
+    let errors = match found.value {
+        Ok(value) => match read(&Value::from(&value)) {
+            Ok(value) => return Some(Field { route, setting: Setting::Known(value) }),
+            Err(problem) => vec![bad_value(problem, &route)],
+        },
+        Err(errors) => errors,
+    };
+    let help = format!("`{key}` in the definition's own `strategy` wins over this one");
+    errors.into_iter().for_each(|error| decoder.push(point(error).help(help.clone())));
+    None
+}
+
+/// Says what to do about a matrix that only a run of the CI knows.
+fn with_way_out(diagnostic: Diagnostic) -> Diagnostic {
+    if diagnostic.rule != NEEDS_CONTEXTS {
+        return diagnostic;
+    }
+    diagnostic.help("give the matrix as `--matrix JSON`, or one cell of it as `--cell JSON`")
+}
+
+fn keys_of(cells: &[Cell]) -> Vec<String> {
+    let mut keys: Vec<String> = Vec::new();
+    for key in cells.iter().flat_map(|cell| cell.values.keys()) {
+        if !keys.contains(key) {
+            keys.push(key.clone());
+        }
+    }
+    keys
+}
+
+/// The keys of a matrix that could not be expanded, so that what refers to them is not reported as well; none where an
+/// expression would have given them.
+fn written_keys(node: &Node<'_>) -> Option<Vec<String>> {
     let keys = |value: &serde_yaml::Value| -> Vec<String> {
         let mapping = value.as_mapping().into_iter().flatten();
         mapping.filter_map(|(key, _)| key.as_str()).map(str::to_owned).collect()
     };
-    let include = node.value.get("include").and_then(serde_yaml::Value::as_sequence).into_iter().flatten();
-    keys(node.value).into_iter().chain(include.flat_map(keys)).collect()
-}
-
-fn matrix(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Matrix> {
-    let before = decoder.diagnostics.len();
-    let mut matrix = Matrix::default();
-    if node.expression_text().is_some() {
-        decoder.push(no_expressions(&node.route));
-        return None;
-    }
-    for (key, node) in decoder.entries(node, "`matrix`")? {
-        match key {
-            "include" => matrix.include = combinations(decoder, &node, "`include`"),
-            "exclude" => matrix.exclude = combinations(decoder, &node, "`exclude`"),
-            _ => {
-                check_key(decoder, key, &node.route);
-                let vector = vector(decoder, key, &node);
-                matrix.vectors.push((key.to_owned(), vector));
-            }
+    let include = node.value.get("include");
+    let entries = include.and_then(serde_yaml::Value::as_sequence).into_iter().flatten();
+    let mut written = keys(node.value.as_mapping().map(|_| node.value)?);
+    for key in entries.flat_map(keys) {
+        if !written.contains(&key) {
+            written.push(key);
         }
     }
-    (decoder.diagnostics.len() == before).then_some(matrix)
-}
-
-fn check_key(decoder: &mut Decoder<'_>, key: &str, route: &Route) {
-    if !variable::is_name(key) {
-        let message = format!("`{key}` is no key of a matrix");
-        let help = "a key begins with a letter or `_`, and has letters, digits, `_` and `-` only";
-        decoder.push(Diagnostic::error("bad-name", message).at(Place::Key(route.clone())).help(help));
-    }
-}
-
-fn vector(decoder: &mut Decoder<'_>, key: &str, node: &Node<'_>) -> Vec<serde_json::Value> {
-    if !node.value.is_sequence() && !node.value.is_mapping() && node.expression_text().is_none() {
-        let shown = decoder.value(node).map(|value| value.to_string()).unwrap_or_default();
-        let problem = Problem::new(format!("expected a list of values, found {}", node.kind()));
-        decoder.problem(problem.help(format!("write `{key}: [{shown}]`")), &node.route);
-        return Vec::new();
-    }
-    if node.expression_text().is_some() {
-        decoder.push(no_expressions(&node.route));
-        return Vec::new();
-    }
-    let items = decoder.items(node, &format!("`{key}`")).unwrap_or_default();
-    items.iter().filter_map(|node| plain(decoder, node)).collect()
-}
-
-fn combinations(decoder: &mut Decoder<'_>, node: &Node<'_>, what: &str) -> Vec<Map<String, serde_json::Value>> {
-    let mut combinations = Vec::new();
-    for node in decoder.items(node, what).unwrap_or_default() {
-        let mut combination = Map::new();
-        for (key, node) in decoder.entries(&node, "a combination").unwrap_or_default() {
-            check_key(decoder, key, &node.route);
-            if let Some(value) = plain(decoder, &node) {
-                combination.insert(key.to_owned(), value);
-            }
-        }
-        combinations.push(combination);
-    }
-    combinations
-}
-
-/// A value without expressions: which jobs there are is known before anything is evaluated.
-fn plain(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<serde_json::Value> {
-    let value = serde_json::Value::from(decoder.value(node)?);
-    if has_expression(&value) {
-        decoder.push(no_expressions(&node.route));
-        return None;
-    }
-    Some(value)
-}
-
-fn has_expression(value: &serde_json::Value) -> bool {
-    match value {
-        serde_json::Value::String(text) => text.contains("${{"),
-        serde_json::Value::Array(items) => items.iter().any(has_expression),
-        serde_json::Value::Object(map) => map.values().any(has_expression),
-        _ => false,
-    }
-}
-
-fn no_expressions(route: &Route) -> Diagnostic {
-    let message = "this version of Ovenbird does not have expressions in a matrix yet";
-    Diagnostic::error("not-yet", message).at(Place::Value(route.clone()))
-}
-
-fn matrix_error(error: &MatrixError, route: &Route) -> Diagnostic {
-    let (message, place) = match error {
-        MatrixError::UnknownExcludeKey { index, key } => (
-            format!("`exclude` names `{key}`, which is no key of the matrix"),
-            route.key("exclude").index(*index).key(key),
-        ),
-        MatrixError::EmptyVector { key } => (format!("the matrix has no value for `{key}`"), route.key(key)),
-        MatrixError::DuplicateKey { key } => {
-            (format!("the matrix has the key `{key}` in two spellings"), route.key(key))
-        }
-        MatrixError::EmptyExclude { index } => {
-            ("an entry of `exclude` is empty".to_owned(), route.key("exclude").index(*index))
-        }
-        MatrixError::EmptyInclude { index } => {
-            ("an entry of `include` is empty".to_owned(), route.key("include").index(*index))
-        }
-        MatrixError::NoVectors => ("the matrix has no key".to_owned(), route.clone()),
-        MatrixError::TooManyCells { cells } => {
-            (format!("the matrix makes {cells} jobs, and {MAX_CELLS} is the most, as on GitHub"), route.clone())
-        }
-    };
-    Diagnostic::error("matrix", message).at(Place::Key(place))
+    Some(written)
 }
 
 /// The platform that a cell of the matrix names.
-pub(crate) fn platform_of(cell: &Cell) -> Option<&serde_json::Value> {
+pub(crate) fn platform_of(cell: &Cell) -> Option<&Json> {
     cell.values.iter().find(|(key, _)| is_platform(key)).map(|(_, value)| value)
 }
 
@@ -175,41 +213,39 @@ fn is_platform(key: &str) -> bool {
 }
 
 /// Every cell must say which platform it is for, unless there is only one.
-pub(super) fn check_platforms(decoder: &mut Decoder<'_>, source: &Source, strategy: &Strategy, platforms: &[Platform]) {
-    let route = Route::root().key("strategy").key("matrix");
+pub(super) fn check_platforms(decoder: &mut Decoder<'_>, source: &Source, decoded: &Decoded, platforms: &[Platform]) {
     let names: Vec<&str> = source
         .value()
         .get("platforms")
         .and_then(serde_yaml::Value::as_mapping)
         .map(|platforms| platforms.keys().filter_map(serde_yaml::Value::as_str).collect())
         .unwrap_or_default();
-    let (Some(cells), false) = (&strategy.cells, platforms.is_empty()) else { return };
+    let (Some(cells), false) = (&decoded.strategy.cells, platforms.is_empty()) else { return };
     if names.len() > 1 && cells.iter().any(|cell| platform_of(cell).is_none()) {
-        let list: Vec<&str> = names.clone();
         let message = "with more than one platform, every cell of the matrix must name one";
-        let help = format!("add `platform: [{}]` to the matrix", list.join(", "));
-        decoder.push(Diagnostic::error("matrix", message).at(Place::Key(route.clone())).help(help));
+        let help = format!("add `platform: [{}]` to the matrix", names.join(", "));
+        let place = Place::Key(place_of_matrix(decoder));
+        decoder.push(Diagnostic::error("matrix", message).at(place).help(help));
     }
-    let matrix = source.value().get("strategy").and_then(|strategy| strategy.get("matrix"));
-    let entries = |value: &'_ serde_yaml::Value, route: &Route| -> Vec<(serde_yaml::Value, Route)> {
-        let entries = value.as_mapping().into_iter().flatten();
-        let named = entries.filter_map(|(key, value)| Some((key.as_str().filter(|key| is_platform(key))?, value)));
-        named.map(|(key, value)| (value.clone(), route.key(key))).collect()
-    };
-    for (vector, route) in matrix.map(|matrix| entries(matrix, &route)).unwrap_or_default() {
-        for (index, value) in vector.as_sequence().into_iter().flatten().enumerate() {
-            check_platform(decoder, value, &route.index(index), &names);
-        }
-    }
-    let include = matrix.and_then(|matrix| matrix.get("include")).and_then(serde_yaml::Value::as_sequence);
-    for (index, combination) in include.into_iter().flatten().enumerate() {
-        for (value, route) in entries(combination, &route.key("include").index(index)) {
-            check_platform(decoder, &value, &route, &names);
-        }
+    for (_, value, route) in decoded.values.iter().filter(|(key, ..)| is_platform(key)) {
+        check_platform(decoder, value, route, &names);
     }
 }
 
-fn check_platform(decoder: &mut Decoder<'_>, value: &serde_yaml::Value, route: &Route, names: &[&str]) {
+/// Where the matrix is asked for: on the command line, in CI configuration, or in the definition.
+fn place_of_matrix(decoder: &Decoder<'_>) -> Route {
+    let strategy = Route::root().key("strategy");
+    let given = decoder.given;
+    let has_from =
+        decoder.sources.main().value().get("strategy").is_some_and(|strategy| strategy.get("from").is_some());
+    match given.matrix.or(given.cell) {
+        Some(file) => Route::of(file),
+        None if has_from => strategy.key("from"),
+        None => strategy.key("matrix"),
+    }
+}
+
+fn check_platform(decoder: &mut Decoder<'_>, value: &Json, route: &Route, names: &[&str]) {
     let place = Place::Value(route.clone());
     match value.as_str() {
         Some(name) if names.contains(&name) => {}

@@ -1,13 +1,16 @@
 //! `variables`: what `${{ vars.NAME }}` reads.
 
+use std::sync::LazyLock;
+
 use super::decode::{Decoder, Keys, Node};
+use super::language;
 use super::model::{Problem, Variable};
 use super::scalar;
 use crate::diagnostic::Diagnostic;
 use crate::expression::Value;
 use crate::source::Place;
 
-const KEYS: Keys = Keys { of: "a variable", known: &["env", "default", "required", "sensitive"], later: &[] };
+static KEYS: LazyLock<Keys> = LazyLock::new(Keys::of::<language::Variable>);
 
 pub(super) fn variables(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Vec<Variable> {
     let mut variables: Vec<Variable> = Vec::new();
@@ -35,7 +38,7 @@ fn variable(decoder: &mut Decoder<'_>, name: &str, node: &Node<'_>) -> Option<Va
         let default = decoder.literal(node, default)?;
         return Some(Variable { name, route, env: None, default: Some(default), required: false, sensitive: false });
     }
-    let table = decoder.table(node, KEYS)?;
+    let table = decoder.table(node, &KEYS)?;
     let env = table.get("env").and_then(|node| decoder.literal(&node, environment_name));
     let default = table.get("default").and_then(|node| decoder.literal(&node, default));
     let required = table.get("required").and_then(|node| decoder.literal(&node, scalar::boolean)).unwrap_or_default();

@@ -13,6 +13,11 @@ pub trait Environment {
     /// A named context, whatever the case of its name; none: not known here.
     fn context(&self, name: &str) -> Option<Value>;
 
+    /// Whether a context gets more keys later on: [`Expr::fold`] then takes those that are there and leaves the others.
+    fn grows(&self, _name: &str) -> bool {
+        false
+    }
+
     /// Calls one of the functions that are not a function of their arguments: `hashFiles`, `success`, `failure`,
     /// `always`, `cancelled`, by its canonical name. None: not provided here.
     fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>>;
@@ -27,7 +32,8 @@ pub struct EvalError {
     pub span: Range<usize>,
 }
 
-/// The most that functions may produce in one evaluation, in bytes at two a character: the limit of GitHub's runner.
+/// The most that functions and filters may produce in one evaluation, in bytes at two a character and eight an item: the
+/// limit of GitHub's runner.
 pub(super) const MAX_MEMORY: usize = 1024 * 1024;
 pub(super) const OUT_OF_MEMORY: &str = "the maximum allowed memory size was exceeded";
 
@@ -60,10 +66,12 @@ impl<'a> Evaluator<'a> {
             }),
             Node::Index { target, subscript } => {
                 let target = self.evaluate(target)?;
-                match subscript {
-                    Subscript::Wildcard => Ok(target.wildcard()),
-                    Subscript::Value(index) => Ok(target.index(&self.evaluate(index)?)),
-                }
+                let value = match subscript {
+                    Subscript::Wildcard => target.wildcard(),
+                    Subscript::Value(index) => target.index(&self.evaluate(index)?),
+                };
+                self.charge_filter(&value, &expr.span)?;
+                Ok(value)
             }
             Node::Call(call) => self.evaluate_call(expr, call),
             Node::Not(operand) => Ok(Value::Bool(!self.evaluate(operand)?.is_truthy())),
@@ -77,6 +85,10 @@ impl<'a> Evaluator<'a> {
     pub(super) fn context(&self, name: &str) -> Option<Value> {
         let mut contexts = self.contexts.borrow_mut();
         contexts.entry(name.to_ascii_lowercase()).or_insert_with(|| self.environment.context(name)).clone()
+    }
+
+    pub(super) fn grows(&self, name: &str) -> bool {
+        self.environment.grows(name)
     }
 
     fn evaluate_logical(&self, operator: Logical, operands: &[Expr]) -> Result<Value, EvalError> {
@@ -120,15 +132,27 @@ impl<'a> Evaluator<'a> {
             Some(Body::Pure(function)) => Some(function(arguments)),
             _ => self.environment.call(&call.name, arguments),
         };
-        let error = |message| EvalError { message, span: expr.span.clone() };
-        let value = result.transpose().map_err(error)?;
+        let value = result.transpose().map_err(|message| EvalError { message, span: expr.span.clone() })?;
         if let Some(Value::String(text)) = &value {
-            self.memory.set(self.memory.get().saturating_add(text.encode_utf16().count() * 2));
-        }
-        if self.memory.get() > MAX_MEMORY {
-            return Err(error(OUT_OF_MEMORY.to_owned()));
+            self.charge(text.encode_utf16().count() * 2, &expr.span)?;
         }
         Ok(value)
+    }
+
+    /// Counts what an index gives where it makes an array of its own.
+    pub(super) fn charge_filter(&self, value: &Value, span: &Range<usize>) -> Result<(), EvalError> {
+        match value {
+            Value::Array(items) if items.is_filtered() => self.charge(items.len() * 8, span),
+            _ => Ok(()),
+        }
+    }
+
+    fn charge(&self, bytes: usize, span: &Range<usize>) -> Result<(), EvalError> {
+        self.memory.set(self.memory.get().saturating_add(bytes));
+        if self.memory.get() > MAX_MEMORY {
+            return Err(EvalError { message: OUT_OF_MEMORY.to_owned(), span: span.clone() });
+        }
+        Ok(())
     }
 }
 

@@ -75,8 +75,9 @@ impl Evaluator<'_> {
         let Expr { node, span } = expr;
         let node = match node {
             Node::Literal(_) => node,
+            Node::Context(name) if self.grows(&name) => Node::Context(name),
             Node::Context(name) => self.context(&name).map_or(Node::Context(name), Node::Literal),
-            Node::Index { target, subscript } => self.fold_index(*target, subscript, reach)?,
+            Node::Index { target, subscript } => self.fold_index(*target, subscript, &span, reach)?,
             Node::Call(call) if is_case(&call) => return self.fold_case(call, span, reach),
             Node::Call(call) => self.fold_call(call, &span, reach)?,
             Node::Not(operand) => match self.fold(*operand, reach)? {
@@ -97,23 +98,43 @@ impl Evaluator<'_> {
         Ok(Expr::new(node, span))
     }
 
-    fn fold_index(&self, target: Expr, subscript: Subscript, reach: Reach) -> Result<Node, EvalError> {
+    fn fold_index(
+        &self,
+        target: Expr,
+        subscript: Subscript,
+        span: &Range<usize>,
+        reach: Reach,
+    ) -> Result<Node, EvalError> {
         let target = self.fold(target, reach)?;
         let subscript = match subscript {
             Subscript::Wildcard => Subscript::Wildcard,
             Subscript::Value(index) => Subscript::Value(Box::new(self.fold(*index, reach)?)),
         };
-        if let Node::Literal(target) = &target.node {
-            match &subscript {
-                Subscript::Wildcard => return Ok(Node::Literal(target.wildcard())),
-                Subscript::Value(index) => {
-                    if let Node::Literal(index) = &index.node {
-                        return Ok(Node::Literal(target.index(index)));
-                    }
-                }
-            }
+        let value = match (&target.node, &subscript) {
+            (Node::Literal(target), Subscript::Wildcard) => Some(target.wildcard()),
+            (Node::Literal(target), Subscript::Value(index)) => match &index.node {
+                Node::Literal(index) => Some(target.index(index)),
+                _ => None,
+            },
+            _ => None,
+        };
+        match value.map(|value| self.charge_filter(&value, span).map(|()| value)) {
+            Some(Ok(value)) => Ok(Node::Literal(value)),
+            Some(Err(error)) if reach == Reach::Always => Err(error),
+            Some(Err(_)) | None => Ok(match self.known_key(&target, &subscript) {
+                Some(value) => Node::Literal(value),
+                None => Node::Index { target: Box::new(target), subscript },
+            }),
         }
-        Ok(Node::Index { target: Box::new(target), subscript })
+    }
+
+    /// The value of a key that is known already, of a context that others come to.
+    fn known_key(&self, target: &Expr, subscript: &Subscript) -> Option<Value> {
+        let (Node::Context(name), Subscript::Value(index)) = (&target.node, subscript) else { return None };
+        match (self.context(name)?, &index.node) {
+            (Value::Object(context), Node::Literal(Value::String(key))) => context.get(key).cloned(),
+            _ => None,
+        }
     }
 
     fn fold_call(&self, call: CallNode, span: &Range<usize>, reach: Reach) -> Result<Node, EvalError> {

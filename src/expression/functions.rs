@@ -1,5 +1,7 @@
 //! The functions of the language: their names, how many arguments they take, and those that need nothing but these.
 
+use std::fmt;
+
 use super::evaluate::{MAX_MEMORY, OUT_OF_MEMORY};
 use super::value::{Value, upper_case};
 
@@ -127,8 +129,18 @@ impl Bounded {
     }
 }
 
+/// Only growing too large makes it fail.
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text).map_err(|_| fmt::Error)
+    }
+}
+
 fn to_json(arguments: &[Value]) -> Result<Value, String> {
-    Ok(Value::String(arguments.first().unwrap_or(&Value::Null).to_json()))
+    let mut json = Bounded::default();
+    let written = arguments.first().unwrap_or(&Value::Null).write_json(&mut json, 0);
+    written.map_err(|_| OUT_OF_MEMORY.to_owned())?;
+    Ok(Value::String(json.0))
 }
 
 fn from_json(arguments: &[Value]) -> Result<Value, String> {

@@ -2,7 +2,7 @@
 
 /// The value of a text, by the rules of JavaScript's `Number()`; NaN for what is not a number.
 pub(super) fn from_text(text: &str) -> f64 {
-    let text = text.trim();
+    let text = text.trim_matches(is_space);
     let digits = |prefixes: [&str; 2]| prefixes.iter().find_map(|prefix| text.strip_prefix(prefix));
     if text.is_empty() {
         0.0
@@ -23,6 +23,11 @@ pub(super) fn from_text(text: &str) -> f64 {
             _ => f64::NAN,
         }
     }
+}
+
+/// White space as JavaScript has it: Unicode's, with the byte order mark and without the control character for a next line.
+fn is_space(c: char) -> bool {
+    c == '\u{feff}' || c != '\u{85}' && c.is_whitespace()
 }
 
 /// The number that digits of a power-of-two base stand for, rounded once, to nearest.
@@ -48,9 +53,21 @@ pub(super) fn to_text(number: f64) -> String {
     }
     // Beyond this JavaScript's `toFixed` does not round either.
     if number.abs() < 1e21 {
-        to_exact_text(format!("{number:.15}").parse().unwrap_or(number))
+        to_exact_text(format!("{:.15}", off_the_half(number)).parse().unwrap_or(number))
     } else {
         to_exact_text(number)
+    }
+}
+
+/// The number, or the next one away from zero where it is halfway between two of 15 decimals: JavaScript rounds such a
+/// half away from zero, Rust to even. Halves are the odd multiples of 2⁻¹⁶, since 10¹⁵ has 15 factors of two.
+fn off_the_half(number: f64) -> f64 {
+    let sixteenth = number * 65_536.0;
+    let is_half = sixteenth.fract() == 0.0 && sixteenth % 2.0 != 0.0;
+    match (is_half, number > 0.0) {
+        (false, _) => number,
+        (true, true) => number.next_up(),
+        (true, false) => number.next_down(),
     }
 }
 
@@ -90,11 +107,14 @@ mod tests {
             ("0b101", 5.0),
             ("0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", 2_f64.powi(144)),
             ("-Infinity", f64::NEG_INFINITY),
+            ("\u{feff}\u{a0}1\u{2028}", 1.0),
         ] {
             assert_eq!(from_text(text), expected, "{text:?}");
         }
-        for text in ["abc", "1a", "0x", "0xg", "-0x1", "0o8", "inf", "nan", "infinity", "1_000", "1e", ".", "-", "1 2"]
-        {
+        for text in [
+            "abc", "1a", "0x", "0xg", "-0x1", "0o8", "inf", "nan", "infinity", "1_000", "1e", ".", "-", "1 2",
+            "\u{85}1",
+        ] {
             assert!(from_text(text).is_nan(), "{text:?} is {}", from_text(text));
         }
     }
@@ -108,6 +128,8 @@ mod tests {
             (0.845_512_408_225_570_1, "0.84551240822557"),
             (0.1 + 0.2, "0.3"),
             (1e15, "1000000000000000"),
+            (1.0 / 65_536.0, "0.000015258789063"),
+            (-3.0 / 65_536.0, "-0.000045776367188"),
             (1e21, "1e+21"),
             (1.5e300, "1.5e+300"),
             (1e-7, "1e-7"),

@@ -10,6 +10,9 @@ use super::value::Value;
 const OPEN: &str = "${{";
 const CLOSE: &str = "}}";
 
+/// The most that a template may become, in bytes: what GitHub's runner allows when it evaluates one.
+const MAX_TEXT: usize = 10 * 1024 * 1024;
+
 /// A text with expressions in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
@@ -105,7 +108,13 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Literal(literal) => text.push_str(literal),
-                Part::Expression { expr, .. } => text.push_str(&evaluate(expr, environment)?.to_string()),
+                Part::Expression { expr, .. } => {
+                    text.push_str(&evaluate(expr, environment)?.to_string());
+                    if text.len() > MAX_TEXT {
+                        let message = format!("the text grows beyond {} MiB", MAX_TEXT / 1024 / 1024);
+                        return Err(EvalError { message, span: expr.span() });
+                    }
+                }
             }
         }
         Ok(Value::String(text))

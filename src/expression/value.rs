@@ -110,58 +110,58 @@ impl Value {
         }
     }
 
-    /// The value as indented JSON, as `toJSON` gives it.
+    /// The value as indented JSON, as `toJSON` gives it: NaN and the infinities are null.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut json = String::new();
-        self.write_json(&mut json, 0);
+        // A string takes whatever is written to it.
+        let _ = self.write_json(&mut json, 0);
         json
     }
 
-    fn write_json(&self, json: &mut String, depth: usize) {
+    /// Writes the value as indented JSON, as `toJSON` gives it. Fails only where the writer does.
+    pub(super) fn write_json(&self, json: &mut impl fmt::Write, depth: usize) -> fmt::Result {
         match self {
-            Self::Null => json.push_str("null"),
-            Self::Bool(value) => json.push_str(if *value { "true" } else { "false" }),
-            Self::Number(number) if number.is_finite() => json.push_str(&number::to_exact_text(*number)),
-            Self::Number(_) => json.push_str("null"),
-            Self::String(text) => push_json_string(json, text),
+            Self::Null => json.write_str("null"),
+            Self::Bool(value) => write!(json, "{value}"),
+            Self::Number(number) if number.is_finite() => json.write_str(&number::to_exact_text(*number)),
+            Self::Number(_) => json.write_str("null"),
+            Self::String(text) => write_json_string(json, text),
             Self::Array(array) => {
-                write_json_items(json, ['[', ']'], depth, array.iter(), |json, item| item.write_json(json, depth + 1));
+                write_json_items(json, ['[', ']'], depth, array.iter(), |json, item| item.write_json(json, depth + 1))
             }
-            Self::Object(object) => {
-                write_json_items(json, ['{', '}'], depth, object.iter(), |json, (key, value)| {
-                    push_json_string(json, key);
-                    json.push_str(": ");
-                    value.write_json(json, depth + 1);
-                });
-            }
+            Self::Object(object) => write_json_items(json, ['{', '}'], depth, object.iter(), |json, (key, value)| {
+                write_json_string(json, key)?;
+                json.write_str(": ")?;
+                value.write_json(json, depth + 1)
+            }),
         }
     }
 }
 
-fn push_json_string(json: &mut String, text: &str) {
-    json.push_str(&serde_json::Value::from(text).to_string());
+fn write_json_string(json: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    json.write_str(&serde_json::Value::from(text).to_string())
 }
 
-fn write_json_items<T>(
-    json: &mut String,
+fn write_json_items<W: fmt::Write, T>(
+    json: &mut W,
     [open, close]: [char; 2],
     depth: usize,
     items: impl ExactSizeIterator<Item = T>,
-    write: impl Fn(&mut String, T),
-) {
-    json.push(open);
+    write: impl Fn(&mut W, T) -> fmt::Result,
+) -> fmt::Result {
+    json.write_char(open)?;
     let some = items.len() > 0;
     for (position, item) in items.enumerate() {
-        json.push_str(if position == 0 { "\n" } else { ",\n" });
-        json.push_str(&"  ".repeat(depth + 1));
-        write(json, item);
+        json.write_str(if position == 0 { "\n" } else { ",\n" })?;
+        json.write_str(&"  ".repeat(depth + 1))?;
+        write(json, item)?;
     }
     if some {
-        json.push('\n');
-        json.push_str(&"  ".repeat(depth));
+        json.write_char('\n')?;
+        json.write_str(&"  ".repeat(depth))?;
     }
-    json.push(close);
+    json.write_char(close)
 }
 
 /// The value as a string, as `format` and templates show it: null is empty, arrays are `Array`, objects `Object`.

@@ -24,6 +24,9 @@ pub struct Manifest {
     pub job: JobId,
     /// The definition's `name`.
     pub name: String,
+    /// The image's version, where one is known.
+    #[serde(default, rename = "image-version", skip_serializing_if = "Option::is_none")]
+    pub image_version: Option<String>,
     pub definition: Definition,
     /// The builder, such as `qemu`.
     pub platform: String,
@@ -222,6 +225,7 @@ mod tests {
             version: VERSION,
             job: JobId(job.to_owned()),
             name: "web".to_owned(),
+            image_version: Some("1.2.0".to_owned()),
             definition: Definition { path: "ovenbird.yml".into(), sha256: "d".repeat(8) },
             platform: "qemu".to_owned(),
             arch: "amd64".to_owned(),
@@ -258,6 +262,7 @@ mod tests {
           "version": 1,
           "job": "qemu",
           "name": "web",
+          "image-version": "1.2.0",
           "definition": {
             "path": "ovenbird.yml",
             "sha256": "dddddddd"

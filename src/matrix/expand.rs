@@ -39,6 +39,12 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// A cell all of whose values are originals.
+    #[must_use]
+    pub fn of_originals(values: Map<String, Json>) -> Self {
+        Self { originals: values.len(), values }
+    }
+
     /// The values that name the cell: those of the vectors, or all of an `include` that is a cell of its own.
     pub fn originals(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.values.iter().take(self.originals).map(|(key, value)| (key.as_str(), value))
@@ -491,6 +497,65 @@ mod tests {
             let left = expand(&Matrix { include: Vec::new(), ..matrix }).unwrap();
             let mut rest = all.iter();
             prop_assert!(left.iter().all(|cell| rest.any(|candidate| candidate == cell)));
+        }
+
+        #[test]
+        fn one_more_exclude_never_adds_a_cell(matrix in any_matrix(), extra in any_matrix()) {
+            let bare = Matrix { include: Vec::new(), ..matrix.clone() };
+            let known = |entry: &&Map<String, Json>| entry.keys().all(|key| matrix.vector(key).is_some());
+            let mut more = bare.clone();
+            more.exclude.extend(extra.exclude.iter().filter(known).cloned());
+            let (before, after) = (expand(&bare).unwrap(), expand(&more).unwrap());
+            let mut rest = before.iter();
+            prop_assert!(after.iter().all(|cell| rest.any(|candidate| candidate == cell)));
+        }
+
+        #[test]
+        fn excluding_a_whole_combination_leaves_none_that_is_loosely_equal(matrix in any_matrix()) {
+            let bare = Matrix { include: Vec::new(), exclude: Vec::new(), ..matrix };
+            let all = expand(&bare).unwrap();
+            let excluded = all[0].values.clone();
+            let left = expand(&Matrix { exclude: vec![excluded.clone()], ..bare }).unwrap();
+            prop_assert!(left.len() < all.len());
+            prop_assert!(left.iter().all(|cell| cell.values != excluded));
+        }
+
+        #[test]
+        fn include_keeps_every_cell_in_its_place_and_puts_its_own_behind(matrix in any_matrix()) {
+            let bare = expand(&Matrix { include: Vec::new(), ..matrix.clone() }).unwrap();
+            let cells = expand(&matrix).unwrap();
+            for own in &cells[bare.len()..] {
+                prop_assert!(own.originals().count() == own.values.len());
+                prop_assert!(matrix.include.iter().any(|entry| entry.len() == own.values.len()
+                    && entry.iter().all(|(key, value)| own.values.get(key) == Some(value))));
+            }
+        }
+
+        #[test]
+        fn permuting_the_values_permutes_the_cells(matrix in any_matrix(), turn in 0_usize..4) {
+            let mut turned = matrix.clone();
+            for (_, values) in &mut turned.vectors {
+                let by = turn % values.len();
+                values.rotate_left(by);
+            }
+            let texts = |matrix: &Matrix| -> Vec<String> {
+                let mut texts: Vec<String> =
+                    expand(matrix).unwrap().into_iter().map(|cell| Json::Object(cell.values).to_string()).collect();
+                texts.sort();
+                texts
+            };
+            prop_assert_eq!(texts(&matrix), texts(&turned));
+        }
+
+        #[test]
+        fn cells_are_ordered_by_the_positions_of_their_values(lengths in prop::collection::vec(1_usize..4, 1..4)) {
+            let keys = lengths.iter().enumerate();
+            let vectors = keys.map(|(key, length)| (format!("k{key}"), (0..*length).map(|value| json!(value)).collect()));
+            let cells = expand(&Matrix { vectors: vectors.collect(), ..Matrix::default() }).unwrap();
+            let rows: Vec<Vec<u64>> =
+                cells.iter().map(|cell| cell.values.values().filter_map(Json::as_u64).collect()).collect();
+            prop_assert_eq!(rows.len(), lengths.iter().product::<usize>());
+            prop_assert!(rows.is_sorted());
         }
     }
 }

@@ -205,5 +205,31 @@ mod tests {
             }
             prop_assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
         }
+
+        #[test]
+        fn an_id_does_not_depend_on_the_order_of_the_cells_or_on_cells_that_read_otherwise(
+            values in prop::collection::btree_set("[a-c1.\\- ]{1,4}", 2..12),
+            first in 0_usize..12,
+        ) {
+            let mut values: Vec<Json> = values.into_iter().map(Json::from).collect();
+            let by_value = |values: &[Json]| -> HashMap<String, String> {
+                let ids = job_ids(&cells(&[("v", json!(values))], &[]));
+                values.iter().map(Json::to_string).zip(ids).collect()
+            };
+            let before = by_value(&values);
+            let turn = first % values.len();
+            values.rotate_left(turn);
+            prop_assert_eq!(&by_value(&values), &before);
+            values.push(json!("zzz"));
+            let mut after = by_value(&values);
+            after.remove("\"zzz\"");
+            prop_assert_eq!(&after, &before);
+        }
+
+        #[test]
+        fn extras_have_no_part_in_an_id(extra in "[a-z]{1,8}") {
+            let with = cells(&[("v", json!(["a", "b"]))], &[json!({ "v": "a", "x": extra })]);
+            prop_assert_eq!(job_ids(&with), ["a", "b"]);
+        }
     }
 }

@@ -1,14 +1,15 @@
-//! The values of variables: `default`, then `env`, then `--var-file`, then `--var`; the last one wins.
+//! What planning is given, and the values of variables: `default`, then `env`, then `--var-file`, then `--var`; the last one wins.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use crate::definition::{Definition, Variable};
+use crate::definition::{Definition, Unknown, Variable};
 use crate::diagnostic::Diagnostic;
-use crate::expression::Value;
+use crate::expression::{Object, Value};
 use crate::secret::Secrets;
-use crate::source::Place;
+use crate::source::{Place, Route};
 
-/// What is given to a definition's variables from outside. `cli` gathers it.
+/// What is given to a definition from outside. `cli` gathers it.
 #[derive(Clone, Default)]
 pub struct Given {
     /// The environment, of which only [`Definition::environment_names`] are looked at. An empty value counts as not
@@ -18,13 +19,51 @@ pub struct Given {
     pub files: Vec<(String, serde_yaml::Value)>,
     /// Each `--var`: name and value, in the order of the command line.
     pub flags: Vec<(String, String)>,
+    pub facts: Facts,
 }
 
 /// What planning reads: values of variables. A sensitive variable is known by name; its value is in [`Secrets`] alone.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Inputs {
     /// Variables that are not sensitive; null: optional, and nothing was given.
     pub variables: BTreeMap<String, Value>,
+    /// Variables whose declaration or value is wrong, which was reported.
+    pub unknown: Unknown,
+    pub facts: Facts,
+}
+
+/// What is so, whatever the command line says. Copies share it.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The context `git`.
+    pub git: Object,
+    /// The context `ci`.
+    pub ci: Object,
+    pub hash_files: HashFiles,
+}
+
+/// The function `hashFiles`, which reads files and so comes from `cli`. It gives the digest, empty when no file is chosen.
+#[derive(Clone, Default)]
+pub struct HashFiles(Option<Rc<Hash>>);
+
+type Hash = dyn Fn(&[String]) -> Result<String, String>;
+
+impl HashFiles {
+    pub fn new(hash: impl Fn(&[String]) -> Result<String, String> + 'static) -> Self {
+        Self(Some(Rc::new(hash)))
+    }
+
+    /// Calls it; none: there is none here.
+    pub(super) fn call(&self, patterns: &[Value]) -> Option<Result<Value, String>> {
+        let patterns: Vec<String> = patterns.iter().map(Value::to_string).collect();
+        self.0.as_ref().map(|hash| hash(&patterns).map(Value::String))
+    }
+}
+
+impl std::fmt::Debug for HashFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HashFiles")
+    }
 }
 
 /// Where a value comes from.
@@ -40,19 +79,32 @@ enum Origin<'a> {
 /// Required ones that are missing, values of another type than the default's, unknown names. Those about a flag or a
 /// file of variables have no place in the definition.
 pub fn resolve_variables(definition: &Definition, given: &Given) -> Result<(Inputs, Secrets), Vec<Diagnostic>> {
-    let mut diagnostics = unknown_names(definition, given);
-    let (mut inputs, mut secrets) = (Inputs::default(), Secrets::default());
-    for variable in &definition.variables {
-        match value(variable, given) {
-            Ok(value) if variable.sensitive => secrets.insert(&variable.name, value.to_string()),
-            Ok(value) => drop(inputs.variables.insert(variable.name.clone(), value)),
-            Err(diagnostic) => diagnostics.push(diagnostic),
-        }
-    }
+    let (inputs, secrets, diagnostics) = read_variables(definition, given);
     if diagnostics.is_empty() { Ok((inputs, secrets)) } else { Err(diagnostics) }
 }
 
-fn unknown_names(definition: &Definition, given: &Given) -> Vec<Diagnostic> {
+/// The values of those variables that have one, and what is wrong with the others. A variable whose declaration could not
+/// be read has no value, and nothing is said about what it is given.
+#[must_use]
+pub fn read_variables(definition: &Definition, given: &Given) -> (Inputs, Secrets, Vec<Diagnostic>) {
+    let undeclared = definition.broken.names(&Route::root().key("variables"));
+    let mut diagnostics = unknown_names(definition, &undeclared, given);
+    let mut inputs = Inputs { unknown: undeclared.clone(), ..Inputs::default() };
+    let mut secrets = Secrets::default();
+    for variable in definition.variables.iter().filter(|variable| !undeclared.has(Some(&variable.name))) {
+        match value(variable, given) {
+            Ok(value) if variable.sensitive => secrets.insert(&variable.name, value.to_string()),
+            Ok(value) => drop(inputs.variables.insert(variable.name.clone(), value)),
+            Err(diagnostic) => {
+                inputs.unknown.insert(&variable.name);
+                diagnostics.push(diagnostic);
+            }
+        }
+    }
+    (inputs, secrets, diagnostics)
+}
+
+fn unknown_names(definition: &Definition, undeclared: &Unknown, given: &Given) -> Vec<Diagnostic> {
     let names: Vec<&str> = definition.variables.iter().map(|variable| variable.name.as_str()).collect();
     let unknown = |origin: String, name: &str| {
         let diagnostic = Diagnostic::error("unknown-variable", format!("{origin}: there is no variable `{name}`"));
@@ -61,6 +113,7 @@ fn unknown_names(definition: &Definition, given: &Given) -> Vec<Diagnostic> {
         }
         diagnostic.nearest(name, "variables of the definition", names.iter().copied())
     };
+    let is_known = |name: &str| names.contains(&name) || undeclared.has(Some(name));
     let mut diagnostics = Vec::new();
     for (file, content) in &given.files {
         let Some(mapping) = content.as_mapping() else {
@@ -69,9 +122,9 @@ fn unknown_names(definition: &Definition, given: &Given) -> Vec<Diagnostic> {
             continue;
         };
         let keys = mapping.keys().filter_map(serde_yaml::Value::as_str);
-        diagnostics.extend(keys.filter(|key| !names.contains(key)).map(|key| unknown(format!("`{file}`"), key)));
+        diagnostics.extend(keys.filter(|key| !is_known(key)).map(|key| unknown(format!("`{file}`"), key)));
     }
-    let flags = given.flags.iter().filter(|(name, _)| !names.contains(&name.as_str()));
+    let flags = given.flags.iter().filter(|(name, _)| !is_known(name));
     diagnostics.extend(flags.map(|(name, _)| unknown("`--var`".to_owned(), name)));
     diagnostics
 }

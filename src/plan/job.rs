@@ -23,6 +23,9 @@ pub struct Job {
     pub id: JobId,
     /// The definition's `name`.
     pub name: String,
+    /// The version of the image, safe in file names and tags; none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_version: Option<String>,
     /// The definition file's name, relative to `root`.
     pub definition: Utf8PathBuf,
     /// SHA-256 of the definition file, lowercase hexadecimal.

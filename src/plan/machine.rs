@@ -97,16 +97,24 @@ fn image_source(
         files.push(NeededFile { job: job.clone(), step: None, kind, path: path.clone(), written, place });
         path.into_string()
     };
+    let before = resolver.missing();
     let checksum_value = resolver.optional(checksum, scope).map(|value| match (value, checksum) {
         (Checksum::File(list), Some(field)) => Checksum::File(local(list, FileKind::Checksums, &field.route)),
         (value, _) => value,
     });
+    let checksum_known =
+        resolver.missing() == before && !resolver.definition.broken.has(&beside(&image.route, "checksum"));
     let image_value = resolver.field(image, scope).map(|value| local(value, FileKind::Image, &image.route));
-    if image_value.as_deref().is_some_and(is_url) && checksum_value.is_none() {
+    if image_value.as_deref().is_some_and(is_url) && checksum_value.is_none() && checksum_known {
         let diagnostic = Diagnostic::error("missing-key", "an image from the web needs a `checksum`");
         let help = "add `checksum: \"sha256:…\"`, or `file:` and the URL of the `SHA256SUMS` beside the image";
         resolver.push(diagnostic.at(Place::Value(image.route.clone())).help(help));
     }
     let source = image_value.map(|image| Source::Image(Image { image, checksum: checksum_value }));
     (source, files)
+}
+
+/// Another key of the mapping that a value is in.
+fn beside(route: &Route, key: &str) -> Route {
+    route.split_last().map(|(_, parent)| parent.key(key)).unwrap_or_default()
 }

@@ -6,13 +6,16 @@
 //! ```
 //!
 //! Pure: no I/O, not async. Whatever planning needs from outside comes in as plain values that `cli` gathers once:
-//! [`Given`], what variables are given from outside, and the folder of the definition. What planning would have to look up
+//! [`Given`], what is given from outside (values of variables, and the [`Facts`] of the commit and the CI run), and the
+//! folder of the definition. What planning would have to look up
 //! on disk goes out as a list ([`Plan::files`]) that `cli` checks. After planning every expression is evaluated but those of
 //! `if:` that ask how the steps before ended. May know of `definition`, `expression`, `matrix`, of `secret` (to put sensitive
 //! values there and nowhere else), and of the event vocabulary's [`JobId`](crate::event::JobId).
 
+mod contexts;
 mod inputs;
 pub mod job;
+mod lint;
 mod machine;
 mod model;
 mod render;
@@ -24,8 +27,10 @@ mod steps;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
 
-pub use inputs::{Given, Inputs, resolve_variables};
-pub use model::{FileKind, NeededFile, Plan, missing_file};
+pub use contexts::contexts;
+pub use inputs::{Facts, Given, HashFiles, Inputs, read_variables, resolve_variables};
+pub use lint::lint;
+pub use model::{FileKind, FileTrouble, NeededFile, Plan, missing_file, unusable_file};
 pub use render::{PlanV1, json, table};
-pub use resolve::plan;
+pub use resolve::{Attempt, attempt, plan};
 pub use select::{SelectError, select};

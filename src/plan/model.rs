@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use super::job::Job;
 use crate::diagnostic::Diagnostic;
 use crate::event::JobId;
+use crate::expression::Object;
 use crate::source::Place;
 
 /// Everything that will be built. Never serialized itself: [`PlanV1`](super::PlanV1) is its wire form.
@@ -14,6 +15,8 @@ use crate::source::Place;
 pub struct Plan {
     /// The definition's name.
     pub name: String,
+    /// Of the image; none where neither the definition nor a tag or commit says one.
+    pub version: Option<String>,
     /// In the order of the matrix.
     pub jobs: Vec<Job>,
     /// The name in the definition of each job's platform.
@@ -22,6 +25,9 @@ pub struct Plan {
     pub fail_fast: bool,
     /// None: as many as there are.
     pub max_parallel: Option<u32>,
+    /// The contexts `git` and `ci`, for choosing among the jobs.
+    pub git: Object,
+    pub ci: Object,
     /// Files that must be there for the jobs to run. Those that several jobs use are listed once.
     pub files: Vec<NeededFile>,
 }
@@ -54,20 +60,55 @@ pub enum FileKind {
     Checksums,
 }
 
+impl NeededFile {
+    /// What it is, for messages.
+    fn what(&self) -> &'static str {
+        match self.kind {
+            FileKind::Script => "the script",
+            FileKind::Upload => "the file or folder",
+            FileKind::Image => "the disk image",
+            FileKind::Checksums => "the list of checksums",
+        }
+    }
+}
+
 /// The diagnostic for a file that is not there. `siblings` are the names in its folder, for a suggestion.
 #[must_use]
 pub fn missing_file(file: &NeededFile, siblings: &[String]) -> Diagnostic {
-    let what = match file.kind {
-        FileKind::Script => "the script",
-        FileKind::Upload => "the file or folder",
-        FileKind::Image => "the disk image",
-        FileKind::Checksums => "the list of checksums",
-    };
-    let message = format!("{what} `{}` is not there", file.written);
+    let message = format!("{} `{}` is not there", file.what(), file.written);
     let diagnostic = Diagnostic::error("missing-file", message).at(file.place.clone());
     let name = file.path.file_name().unwrap_or_default();
     match crate::diagnostic::nearest(name, siblings.iter().map(String::as_str)) {
         Some(near) => diagnostic.help(format!("there is `{near}` in the same folder")),
         None => diagnostic.help(format!("it was looked for at `{}`", file.path)),
     }
+}
+
+/// Why a file that is there can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileTrouble {
+    /// A folder, where a file is needed.
+    Folder,
+    /// The operating system's word for it.
+    Unreadable(String),
+    /// A link leads to this place, which is not in the repository.
+    Outside(Utf8PathBuf),
+}
+
+/// The diagnostic for a file that is there and can't be used.
+#[must_use]
+pub fn unusable_file(file: &NeededFile, trouble: &FileTrouble) -> Diagnostic {
+    let (what, written) = (file.what(), &file.written);
+    let (message, help) = match trouble {
+        FileTrouble::Folder => (format!("{what} `{written}` is a folder"), "name a file in it".to_owned()),
+        FileTrouble::Unreadable(error) => (
+            format!("{what} `{written}` can't be read: {error}"),
+            format!("look at the permissions of `{}`", file.path),
+        ),
+        FileTrouble::Outside(target) => (
+            format!("{what} `{written}` is outside of the repository"),
+            format!("a link leads to `{target}`: copy what is needed into the repository"),
+        ),
+    };
+    Diagnostic::error("unreadable-file", message).at(file.place.clone()).help(help)
 }

@@ -1,5 +1,7 @@
 //! A plan as people and other programs read it.
 
+use std::io::Write;
+
 use serde::Serialize;
 
 use super::job::{Firmware, Job, Platform, Source};
@@ -15,19 +17,24 @@ const VERSION: u32 = 1;
 pub struct PlanV1<'a> {
     pub version: u32,
     pub name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_version: Option<&'a str>,
     pub fail_fast: bool,
     pub max_parallel: Option<u32>,
     pub jobs: &'a [Job],
 }
 
-/// The plan as JSON, of the jobs that were selected.
+/// Writes the plan as JSON, of the jobs that were selected: piece by piece, because the whole text is as large as the plan.
 ///
 /// # Errors
-/// Never in practice: a plan holds nothing that JSON can't.
-pub fn json(plan: &Plan, jobs: &[Job]) -> serde_json::Result<String> {
+/// Those of the writer; a plan holds nothing that JSON can't.
+pub fn json(plan: &Plan, jobs: &[Job], writer: &mut dyn Write) -> std::io::Result<()> {
     let Plan { name, fail_fast, max_parallel, .. } = plan;
-    let wire = PlanV1 { version: VERSION, name, fail_fast: *fail_fast, max_parallel: *max_parallel, jobs };
-    serde_json::to_string_pretty(&wire)
+    let image_version = plan.version.as_deref();
+    let wire =
+        PlanV1 { version: VERSION, name, image_version, fail_fast: *fail_fast, max_parallel: *max_parallel, jobs };
+    serde_json::to_writer_pretty(&mut *writer, &wire)?;
+    writeln!(writer)
 }
 
 /// The jobs as a table, with a line below that says how they run.
@@ -84,6 +91,10 @@ fn row(plan: &Plan, job: &Job) -> [String; 8] {
 
 fn summary(plan: &Plan, jobs: &[Job]) -> String {
     let count = if jobs.len() == 1 { "1 job".to_owned() } else { format!("{} jobs", jobs.len()) };
+    let count = match &plan.version {
+        Some(version) => format!("{} {version}: {count}", plan.name),
+        None => count,
+    };
     let parallel = match plan.max_parallel {
         _ if jobs.len() < 2 => return format!("{count}."),
         None => "as many at once as the machine holds".to_owned(),

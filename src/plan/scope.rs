@@ -2,25 +2,83 @@
 
 use std::collections::BTreeSet;
 
+use super::inputs::{Facts, Inputs};
 use super::job::{EnvVar, Part, Text};
-use crate::definition::{self, Definition, Field, List, Setting, TextField};
+use crate::definition::{self, Definition, Field, List, Read, Setting, TextField, Unknown};
 use crate::diagnostic::Diagnostic;
 use crate::event::JobId;
-use crate::expression::{self, Environment, EvalError, Expr, Object, Template, Value, template};
+use crate::expression::{self, Environment, EvalError, Expr, Object, Reference, Segment, Template, Value, template};
 use crate::source::{Place, Route, Sources};
 
 /// The contexts of one job, or of one of its steps. A name that is not set is not known there.
 #[derive(Clone, Default)]
 pub(super) struct Scope {
     pub(super) vars: Object,
+    pub(super) facts: Facts,
+    pub(super) image: Option<Object>,
     pub(super) matrix: Option<Object>,
+    pub(super) strategy: Option<Object>,
+    pub(super) job: Option<Object>,
     pub(super) platform: Option<Object>,
     pub(super) env: Option<Object>,
+    pub(super) gaps: Gaps,
+}
+
+/// What of the contexts is not known, because its part of the definition is wrong.
+#[derive(Clone, Default)]
+pub(super) struct Gaps {
+    pub(super) vars: Unknown,
+    pub(super) matrix: bool,
+    pub(super) strategy: bool,
+    pub(super) image: bool,
+    pub(super) platform: bool,
+    pub(super) env: Unknown,
+}
+
+impl Gaps {
+    /// Whether there are any.
+    fn any(&self) -> bool {
+        let Self { vars, matrix, strategy, image, platform, env } = self;
+        *matrix || *strategy || *image || *platform || *vars != Unknown::None || *env != Unknown::None
+    }
 }
 
 impl Scope {
-    /// The same, with more environment variables.
-    pub(super) fn with_env(&self, env: &[EnvVar]) -> Self {
+    /// Whether everything is known that an expression reads.
+    fn knows(&self, expr: &Expr) -> bool {
+        let is_unknown = |reference: &Reference| {
+            let key = match reference.path.first() {
+                Some(Segment::Key(key)) => Some(key.as_str()),
+                _ => None,
+            };
+            match reference.context.to_lowercase().as_str() {
+                "vars" => self.gaps.vars.has(key),
+                // A job is called by its cell.
+                "matrix" | "job" => self.gaps.matrix,
+                "strategy" => self.gaps.strategy,
+                "image" => self.gaps.image,
+                "platform" => self.gaps.platform,
+                "env" => self.gaps.env.has(key),
+                _ => false,
+            }
+        };
+        !self.gaps.any() || !expr.references().iter().any(is_unknown)
+    }
+
+    /// What is known before there are jobs.
+    pub(super) fn new(inputs: &Inputs) -> Self {
+        let vars = inputs.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let gaps = Gaps { vars: inputs.unknown.clone(), ..Gaps::default() };
+        Self { vars, facts: inputs.facts.clone(), gaps, ..Self::default() }
+    }
+
+    /// The same, with more environment variables, of which some may be unknown.
+    pub(super) fn with_env(&self, (env, unknown): &(Vec<EnvVar>, Unknown)) -> Self {
+        if env.is_empty() && *unknown == Unknown::None && self.env.is_some() {
+            return self.clone();
+        }
+        let mut gaps = self.gaps.clone();
+        gaps.env.extend(unknown);
         let mut object = self.env.clone().unwrap_or_default();
         for var in env {
             // A value with a secret in it can't be read by an expression: `validate` refuses it, and this keeps it so.
@@ -30,24 +88,39 @@ impl Scope {
             };
             object.insert(&var.name, value);
         }
-        Self { env: Some(object), ..self.clone() }
+        Self { env: Some(object), gaps, ..self.clone() }
+    }
+
+    /// The contexts that are known here, by name.
+    pub(super) fn known(&self) -> impl Iterator<Item = (&'static str, &Object)> {
+        let always = [("vars", &self.vars), ("git", &self.facts.git), ("ci", &self.facts.ci)];
+        let sometimes = [
+            ("matrix", &self.matrix),
+            ("strategy", &self.strategy),
+            ("image", &self.image),
+            ("job", &self.job),
+            ("platform", &self.platform),
+            ("env", &self.env),
+        ];
+        let known = sometimes.into_iter().filter_map(|(name, context)| Some((name, context.as_ref()?)));
+        always.into_iter().chain(known)
     }
 }
 
 impl Environment for Scope {
     fn context(&self, name: &str) -> Option<Value> {
-        match name.to_lowercase().as_str() {
-            "vars" => Some(Value::Object(self.vars.clone())),
-            "matrix" => self.matrix.clone().map(Value::Object),
-            "platform" => self.platform.clone().map(Value::Object),
-            "env" => self.env.clone().map(Value::Object),
-            _ => None,
-        }
+        let mut known = self.known();
+        known.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, context)| Value::Object(context.clone()))
     }
 
-    fn call(&self, _name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
+    /// How a job goes is known when it runs.
+    fn grows(&self, name: &str) -> bool {
+        name.eq_ignore_ascii_case("job")
+    }
+
+    fn call(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
         // How the steps before ended is known when they have.
-        None
+        if name == "hashFiles" { self.facts.hash_files.call(arguments) } else { None }
     }
 }
 
@@ -60,11 +133,13 @@ pub(super) struct Resolver<'a> {
     pub(super) diagnostics: Vec<Diagnostic>,
     /// Names of the sensitive variables that were met.
     pub(super) secrets: BTreeSet<String>,
+    /// How many values were left out because something that they need is not known.
+    left_out: usize,
 }
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(definition: &'a Definition, sources: &'a Sources, job: Option<JobId>) -> Self {
-        Self { definition, sources, job, diagnostics: Vec::new(), secrets: BTreeSet::new() }
+        Self { definition, sources, job, diagnostics: Vec::new(), secrets: BTreeSet::new(), left_out: 0 }
     }
 
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
@@ -72,6 +147,18 @@ impl<'a> Resolver<'a> {
             Some(job) => diagnostic.note(format!("in the job `{job}`")),
             None => diagnostic,
         });
+    }
+
+    /// How many values there are not, for whatever reason.
+    pub(super) fn missing(&self) -> usize {
+        self.diagnostics.len() + self.left_out
+    }
+
+    /// Whether an expression can be evaluated: nothing is wrong where it stands, and all that it reads is known.
+    pub(super) fn can_evaluate(&mut self, expr: &Expr, route: &Route, scope: &Scope) -> bool {
+        let can = !self.definition.broken.has(route) && scope.knows(expr);
+        self.left_out += usize::from(!can);
+        can
     }
 
     pub(super) fn eval_error(&mut self, error: &EvalError, route: &Route, offset: usize) {
@@ -83,15 +170,13 @@ impl<'a> Resolver<'a> {
     pub(super) fn field<T: Clone>(&mut self, field: &Field<T>, scope: &Scope) -> Option<T> {
         match &field.setting {
             Setting::Known(value) => Some(value.clone()),
+            Setting::Unread => {
+                self.left_out += 1;
+                None
+            }
             Setting::Template { template, read } => {
                 let value = self.template(template, &field.route, scope)?;
-                match read(&value) {
-                    Ok(value) => Some(value),
-                    Err(problem) => {
-                        self.push(definition::bad_value(problem, &field.route));
-                        None
-                    }
-                }
+                self.read(&value, *read, &field.route)
             }
         }
     }
@@ -100,13 +185,17 @@ impl<'a> Resolver<'a> {
     /// of the matrix have can be used as it is.
     pub(super) fn optional<T: Clone>(&mut self, field: Option<&Field<T>>, scope: &Scope) -> Option<T> {
         let field = field?;
-        if let Setting::Template { template, .. } = &field.setting
-            && template.whole().is_some()
-            && self.template(template, &field.route, scope)? == Value::Null
-        {
-            return None;
+        match &field.setting {
+            Setting::Known(_) | Setting::Unread => self.field(field, scope),
+            Setting::Template { template, read } => {
+                let value = self.template(template, &field.route, scope)?;
+                if value == Value::Null { None } else { self.read(&value, *read, &field.route) }
+            }
         }
-        self.field(field, scope)
+    }
+
+    fn read<T>(&mut self, value: &Value, read: Read<T>, route: &Route) -> Option<T> {
+        read(value).map_err(|problem| self.push(definition::bad_value(problem, route))).ok()
     }
 
     pub(super) fn list(&mut self, list: Option<&List>, scope: &Scope) -> Vec<String> {
@@ -133,6 +222,9 @@ impl<'a> Resolver<'a> {
     }
 
     fn evaluate(&mut self, expr: &Expr, route: &Route, scope: &Scope) -> Option<Value> {
+        if !self.can_evaluate(expr, route, scope) {
+            return None;
+        }
         expression::evaluate(expr, scope).map_err(|error| self.eval_error(&error, route, 0)).ok()
     }
 
@@ -212,10 +304,17 @@ impl<'a> Resolver<'a> {
         Some(pieces)
     }
 
-    pub(super) fn env(&mut self, env: &[definition::EnvVar], scope: &Scope) -> Vec<EnvVar> {
-        let resolve =
-            |var: &definition::EnvVar| Some(EnvVar { name: var.name.clone(), value: self.text(&var.value, scope)? });
-        env.iter().filter_map(resolve).collect()
+    /// The variables of the `env` at `route`, and those of them that are not known.
+    pub(super) fn env(&mut self, env: &[definition::EnvVar], route: &Route, scope: &Scope) -> (Vec<EnvVar>, Unknown) {
+        let mut unknown = self.definition.broken.names(route);
+        let mut resolved = Vec::new();
+        for var in env {
+            match self.text(&var.value, scope) {
+                Some(value) => resolved.push(EnvVar { name: var.name.clone(), value }),
+                None => unknown.insert(&var.name),
+            }
+        }
+        (resolved, unknown)
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::job::Job;
 use super::model::Plan;
+use super::resolve::{image_context, job_context, strategy_context};
 use crate::diagnostic::nearest;
+use crate::event::JobId;
 use crate::expression::{self, Environment, Expr, Object, Segment, SyntaxError, Value};
 
 /// Why no job was chosen.
@@ -31,7 +33,8 @@ impl SelectError {
         match self {
             Self::UnknownJob { hint, .. } | Self::UnknownKey { hint, .. } => hint.clone(),
             Self::Expression { .. } => {
-                "write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform` and `job`"
+                "write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform`, \
+                 `job`, `strategy`, `image`, `git` and `ci`"
                     .to_owned()
             }
             Self::Nothing { .. } => "`ovenbird plan` lists the jobs".to_owned(),
@@ -39,18 +42,33 @@ impl SelectError {
     }
 }
 
-/// The jobs that have one of these names (all, without names) and for which the expression holds, in plan order.
+/// Takes out of a plan the jobs that have one of these names (all, without names) and for which the expression holds, in
+/// plan order.
 ///
 /// # Errors
 /// A name or a key that no job has, a wrong expression, or one that no job fits.
-pub fn select(plan: &Plan, jobs: &[String], only: Option<&str>) -> Result<Vec<Job>, SelectError> {
+pub fn select(plan: &mut Plan, jobs: &[String], only: Option<&str>) -> Result<Vec<Job>, SelectError> {
     for name in jobs {
         if !plan.jobs.iter().any(|job| job.id.0 == *name) {
             return Err(unknown(plan, name));
         }
     }
-    let named = plan.jobs.iter().filter(|job| jobs.is_empty() || jobs.contains(&job.id.0));
-    let Some(expression) = only else { return Ok(named.cloned().collect()) };
+    let fits = only.map(|only| fitting(plan, only)).transpose()?;
+    let is_chosen = |job: &Job| {
+        (jobs.is_empty() || jobs.contains(&job.id.0)) && fits.as_ref().is_none_or(|fits| fits.contains(&job.id))
+    };
+    let all = plan.jobs.len();
+    let selected: Vec<Job> = std::mem::take(&mut plan.jobs).into_iter().filter(is_chosen).collect();
+    match only {
+        Some(expression) if selected.is_empty() => {
+            Err(SelectError::Nothing { expression: expression.to_owned(), jobs: all })
+        }
+        _ => Ok(selected),
+    }
+}
+
+/// The jobs for which an expression holds.
+fn fitting(plan: &Plan, expression: &str) -> Result<BTreeSet<JobId>, SelectError> {
     let error = |message: String| SelectError::Expression { expression: expression.to_owned(), message };
     let text = expression.trim();
     let inner = text.strip_prefix("${{").and_then(|text| text.strip_suffix("}}")).unwrap_or(text);
@@ -58,18 +76,15 @@ pub fn select(plan: &Plan, jobs: &[String], only: Option<&str>) -> Result<Vec<Jo
     if let Some(unknown) = unknown_key(plan, expression, &expr) {
         return Err(unknown);
     }
-    let mut selected = Vec::new();
-    for job in named {
-        let scope = JobScope { job, platform: plan.platforms.get(&job.id).map_or("", String::as_str) };
+    let mut fitting = BTreeSet::new();
+    for job in &plan.jobs {
+        let scope = JobScope { plan, job };
         let value = expression::evaluate(&expr, &scope).map_err(|failed| error(failed.message))?;
         if value.is_truthy() {
-            selected.push(job.clone());
+            fitting.insert(job.id.clone());
         }
     }
-    if selected.is_empty() {
-        return Err(SelectError::Nothing { expression: expression.to_owned(), jobs: plan.jobs.len() });
-    }
-    Ok(selected)
+    Ok(fitting)
 }
 
 fn unknown(plan: &Plan, name: &str) -> SelectError {
@@ -93,23 +108,24 @@ fn unknown_key(plan: &Plan, expression: &str, expr: &Expr) -> Option<SelectError
     expr.references().into_iter().find_map(|reference| {
         let Some(Segment::Key(key)) = reference.path.first() else { return None };
         let context = reference.context.to_lowercase();
-        let keys: Vec<&str> = match context.as_str() {
+        let keys: Vec<String> = match context.as_str() {
             "matrix" => plan
                 .jobs
                 .iter()
                 .flat_map(|job| job.matrix.keys())
-                .map(String::as_str)
+                .cloned()
                 .collect::<BTreeSet<_>>()
                 .into_iter()
                 .collect(),
-            "platform" => vec!["name", "builder"],
-            "job" => vec!["id"],
-            // Evaluating tells that there is no such context.
-            _ => return None,
+            // All others have the same keys in every job. Evaluating tells that there is no such context.
+            name => {
+                plan.jobs.first().and_then(|job| fixed_context(plan, job, name))?.keys().map(str::to_owned).collect()
+            }
         };
         if keys.iter().any(|known| known.to_lowercase() == key.to_lowercase()) {
             return None;
         }
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let hint = did_you_mean(key, &format!("keys of `{context}`"), &keys);
         Some(SelectError::UnknownKey { expression: expression.to_owned(), context, key: key.clone(), hint })
     })
@@ -117,22 +133,37 @@ fn unknown_key(plan: &Plan, expression: &str, expr: &Expr) -> Option<SelectError
 
 /// What `--only` sees of a job.
 struct JobScope<'a> {
+    plan: &'a Plan,
     job: &'a Job,
-    platform: &'a str,
+}
+
+/// A context whose keys are the same in every job, by its name in lowercase.
+fn fixed_context(plan: &Plan, job: &Job, name: &str) -> Option<Object> {
+    Some(match name {
+        "platform" => {
+            let platform = plan.platforms.get(&job.id).map_or("", String::as_str);
+            [("name", platform), ("builder", job.platform.builder())]
+                .map(|(key, value)| (key, Value::from(value)))
+                .into_iter()
+                .collect()
+        }
+        "job" => job_context(&job.id),
+        "strategy" => {
+            let index = plan.jobs.iter().position(|other| other.id == job.id).unwrap_or_default();
+            strategy_context(plan.fail_fast, plan.max_parallel, index, plan.jobs.len())
+        }
+        "image" => image_context(&plan.name, plan.version.as_deref()),
+        "git" => plan.git.clone(),
+        "ci" => plan.ci.clone(),
+        _ => return None,
+    })
 }
 
 impl Environment for JobScope<'_> {
     fn context(&self, name: &str) -> Option<Value> {
-        let pairs = |pairs: &[(&str, &str)]| -> Object {
-            pairs.iter().map(|(key, value)| (*key, Value::from(*value))).collect()
-        };
         match name.to_lowercase().as_str() {
             "matrix" => Some(Value::Object(Object::from(&self.job.matrix))),
-            "platform" => {
-                Some(Value::Object(pairs(&[("name", self.platform), ("builder", self.job.platform.builder())])))
-            }
-            "job" => Some(Value::Object(pairs(&[("id", &self.job.id.0)]))),
-            _ => None,
+            name => fixed_context(self.plan, self.job, name).map(Value::Object),
         }
     }
 

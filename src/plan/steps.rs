@@ -6,13 +6,17 @@ use super::job::{Action, Condition, Download, Local, Reboot, Retry, Run, Script,
 use super::model::{FileKind, NeededFile};
 use super::scope::{Resolver, Scope};
 use crate::definition::{self, Field};
+use crate::diagnostic::Diagnostic;
 use crate::event::JobId;
 use crate::expression::Expr;
-use crate::source::Place;
+use crate::source::{Place, Route};
 
 /// Without KVM, on a busy machine, a reboot takes minutes.
 const DEFAULT_REBOOT_TIMEOUT: u64 = 10 * 60;
 const LONGEST_DEFAULT_NAME: usize = 60;
+
+/// What a file is needed for, its path as it is written, and where.
+type NamedFile = (FileKind, String, Route);
 
 /// The steps of one job, and the files that they use.
 pub(super) fn steps(
@@ -46,9 +50,9 @@ fn resolve(
     job_scope: &Scope,
     files: &mut Vec<(usize, FileKind, String, Place)>,
 ) -> Option<Step> {
-    let env = resolver.env(&step.env, job_scope);
+    let env = resolver.env(&step.env, &step.route.key("env"), job_scope);
     let scope = &job_scope.with_env(&env);
-    let condition = condition(resolver, step.condition.as_ref(), scope);
+    let condition = condition(resolver, step, scope);
     let timeout = resolver.optional(step.timeout.as_ref(), scope);
     let retry = Retry {
         attempts: resolver.optional(step.attempts.as_ref(), scope).unwrap_or(1),
@@ -56,18 +60,21 @@ fn resolve(
     };
     let continue_on_error = resolver.optional(step.continue_on_error.as_ref(), scope).unwrap_or(false);
     let name = resolver.optional(step.name.as_ref(), scope);
-    let action = action(resolver, step, scope, timeout)?;
+    let (action, file) = action(resolver, step, scope, timeout);
     // What a step that never runs would use need not be there.
-    if condition != Some(Condition::Never) {
-        needed_file(step, &action, index, files);
+    if let Some((kind, path, route)) = file
+        && condition.as_ref().is_some_and(|condition| *condition != Condition::Never)
+    {
+        files.push((index, kind, path, Place::Value(route)));
     }
+    let action = action?;
     Some(Step {
         index,
         id: step.id.clone(),
         name: name.unwrap_or_else(|| default_name(&action)),
         line: resolver.sources.line(&Place::Key(step.route.clone())),
         condition: condition?,
-        env,
+        env: env.0,
         timeout,
         retry,
         continue_on_error,
@@ -75,27 +82,15 @@ fn resolve(
     })
 }
 
-fn needed_file(
-    step: &definition::Step,
-    action: &Action,
-    index: usize,
-    files: &mut Vec<(usize, FileKind, String, Place)>,
-) {
-    let (kind, path, key) = match action {
-        Action::Script(script) => (FileKind::Script, &script.path, "script"),
-        Action::Upload(upload) => (FileKind::Upload, &upload.from, "upload"),
-        Action::Run(_) | Action::Download(_) | Action::Reboot(_) | Action::Local(_) => return,
-    };
-    files.push((index, kind, path.to_string(), Place::Value(step.route.key(key))));
-}
-
 /// Whether the step runs, as far as planning can tell.
-fn condition(
-    resolver: &mut Resolver<'_>,
-    condition: Option<&definition::Condition>,
-    scope: &Scope,
-) -> Option<Condition> {
-    let Some(condition) = condition else { return Some(Condition::Success) };
+fn condition(resolver: &mut Resolver<'_>, step: &definition::Step, scope: &Scope) -> Option<Condition> {
+    let Some(condition) = &step.condition else {
+        // One that could not be read may be one that is never true.
+        return (!resolver.definition.broken.has(&step.route.key("if"))).then_some(Condition::Success);
+    };
+    if !resolver.can_evaluate(&condition.expr, &condition.route, scope) {
+        return None;
+    }
     let asks = condition.expr.calls().iter().any(|call| definition::is_status_function(&call.name));
     let folded = match condition.expr.clone().fold(scope) {
         Ok(folded) => folded,
@@ -104,6 +99,12 @@ fn condition(
             return None;
         }
     };
+    if folded.calls().iter().any(|call| call.name == "hashfiles") {
+        let diagnostic = Diagnostic::error("expression", "`hashFiles` is called before the first step runs");
+        let place = Place::Value(condition.route.clone());
+        resolver.push(diagnostic.at(place).help("its patterns can't come from what a step before did"));
+        return None;
+    }
     Some(match folded.as_literal() {
         Some(value) if !value.is_truthy() => Condition::Never,
         // GitHub adds `success()` only where no status function is named.
@@ -113,7 +114,56 @@ fn condition(
     })
 }
 
-fn action(resolver: &mut Resolver<'_>, step: &definition::Step, scope: &Scope, timeout: Option<u64>) -> Option<Action> {
+/// What a step does, and the file of the repository that it needs, which is known also where the rest is not.
+fn action(
+    resolver: &mut Resolver<'_>,
+    step: &definition::Step,
+    scope: &Scope,
+    timeout: Option<u64>,
+) -> (Option<Action>, Option<NamedFile>) {
+    match &step.action {
+        definition::Action::Script { path, args } => {
+            let script = script_file(resolver, step, path, args, scope);
+            let file = script.as_ref().map(|script| (FileKind::Script, script.path.to_string(), path.route.clone()));
+            (script.map(Action::Script), file)
+        }
+        definition::Action::Upload { from, to, owner, mode } => {
+            let path = resolver.field(from, scope);
+            let to = resolver.field(to, scope);
+            let owner = resolver.optional(owner.as_ref(), scope);
+            let mode = resolver.optional(mode.as_ref(), scope);
+            let file = path.clone().map(|path| (FileKind::Upload, path, from.route.clone()));
+            let upload = path.zip(to).map(|(from, to)| Upload { from: from.into(), to, owner, mode });
+            (upload.map(Action::Upload), file)
+        }
+        _ => (without_file(resolver, step, scope, timeout), None),
+    }
+}
+
+fn script_file(
+    resolver: &mut Resolver<'_>,
+    step: &definition::Step,
+    path: &Field<String>,
+    args: &[definition::TextField],
+    scope: &Scope,
+) -> Option<Script> {
+    let shell = resolver.optional(step.shell.as_ref(), scope);
+    let own_directory = resolver.optional(step.working_directory.as_ref(), scope);
+    Some(Script {
+        path: resolver.field(path, scope).map(Utf8PathBuf::from)?,
+        args: args.iter().filter_map(|text| resolver.text(text, scope)).collect(),
+        shell: shell.unwrap_or(Shell::Default),
+        working_directory: own_directory.or_else(|| default_directory(resolver, scope)),
+    })
+}
+
+/// What a step does that needs no file.
+fn without_file(
+    resolver: &mut Resolver<'_>,
+    step: &definition::Step,
+    scope: &Scope,
+    timeout: Option<u64>,
+) -> Option<Action> {
     let definition = resolver.definition;
     let own_shell = resolver.optional(step.shell.as_ref(), scope);
     let own_directory = resolver.optional(step.working_directory.as_ref(), scope);
@@ -124,29 +174,17 @@ fn action(resolver: &mut Resolver<'_>, step: &definition::Step, scope: &Scope, t
             let working_directory = own_directory.or_else(|| default_directory(resolver, scope));
             Action::Run(Run { script, lines, shell: shell.unwrap_or(Shell::Default), working_directory })
         }
-        definition::Action::Script { path, args } => Action::Script(Script {
-            path: resolver.field(path, scope).map(Utf8PathBuf::from)?,
-            args: args.iter().filter_map(|text| resolver.text(text, scope)).collect(),
-            shell: own_shell.unwrap_or(Shell::Default),
-            working_directory: own_directory.or_else(|| default_directory(resolver, scope)),
-        }),
         definition::Action::Local(text) => {
             let (script, lines) = resolver.script(text, scope)?;
             let shell = own_shell.unwrap_or(Shell::Default);
             Action::Local(Local { script, lines, shell, working_directory: own_directory })
-        }
-        definition::Action::Upload { from, to, owner, mode } => {
-            let from = resolver.field(from, scope);
-            let to = resolver.field(to, scope);
-            let owner = resolver.optional(owner.as_ref(), scope);
-            let mode = resolver.optional(mode.as_ref(), scope);
-            Action::Upload(Upload { from: from?.into(), to: to?, owner, mode })
         }
         definition::Action::Download { from, to } => {
             let (from, to) = (resolver.field(from, scope), resolver.field(to, scope));
             Action::Download(Download { from: from?, to: to?.into() })
         }
         definition::Action::Reboot => Action::Reboot(Reboot { timeout: timeout.unwrap_or(DEFAULT_REBOOT_TIMEOUT) }),
+        definition::Action::Script { .. } | definition::Action::Upload { .. } => return None,
     })
 }
 

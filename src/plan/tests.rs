@@ -6,9 +6,10 @@ use camino::Utf8Path;
 use insta::assert_snapshot;
 
 use super::job::{Action, Condition, Job, Platform, Step};
-use super::{Given, Plan, resolve_variables, select};
+use super::{Facts, Given, HashFiles, Plan, resolve_variables, select};
 use crate::definition::{self, among};
 use crate::diagnostic;
+use crate::expression::{Object, Value};
 use crate::source::dedent::dedent;
 
 /// A plan, or all that is wrong.
@@ -59,6 +60,12 @@ fn errors(text: &str, given: &Given) -> String {
     plan_with(&(HEAD.to_owned() + &dedent(text)), given).map(|_| "planned".to_owned()).unwrap_or_else(|errors| errors)
 }
 
+fn json(plan: &Plan) -> String {
+    let mut json = Vec::new();
+    super::json(plan, &plan.jobs, &mut json).unwrap();
+    String::from_utf8(json).unwrap()
+}
+
 #[test]
 fn a_job_is_fully_resolved() {
     let plan = plan(
@@ -79,7 +86,7 @@ fn a_job_is_fully_resolved() {
                   serve ${{ env.PORT }} ${{ platform.arch }}
         "#,
     );
-    let json = plan.and_then(|plan| super::json(&plan, &plan.jobs).map_err(|error| error.to_string()));
+    let json = plan.map(|plan| json(&plan));
     assert_snapshot!(json.unwrap_or_else(|errors| errors), @r#"
     {
       "version": 1,
@@ -514,6 +521,7 @@ fn what_is_wrong_with_given_values_says_where_it_comes_from() {
         environment: [("PORT".to_owned(), "http".to_owned())].into(),
         files: vec![("vars.yml".to_owned(), serde_yaml::from_str("prot: 1\n").unwrap())],
         flags: vec![("debug".to_owned(), "yes".to_owned()), ("nothing-like-it".to_owned(), String::new())],
+        ..Given::default()
     };
     assert_snapshot!(errors(variables, &given), @r"
     error[unknown-variable]: `vars.yml`: there is no variable `prot`
@@ -567,7 +575,7 @@ fn a_sensitive_value_never_enters_a_job() {
         );
     let given = Given { environment: [("TOKEN".to_owned(), "hunter2".to_owned())].into(), ..Given::default() };
     let plan = plan_with(&text, &given).unwrap();
-    let json = super::json(&plan, &plan.jobs).unwrap();
+    let json = json(&plan);
     assert!(!json.contains("hunter2"), "{json}");
     assert_eq!(plan.jobs[0].secrets, ["token"]);
     assert_eq!(plan.jobs[0].steps[0].name, "Run use ***");
@@ -631,7 +639,7 @@ fn jobs_are_chosen_by_name_and_by_expression() {
     .unwrap();
     let choose = |jobs: &[&str], only: Option<&str>| {
         let jobs: Vec<String> = jobs.iter().map(|&job| job.to_owned()).collect();
-        match select(&plan, &jobs, only) {
+        match select(&mut plan.clone(), &jobs, only) {
             Ok(jobs) => jobs.iter().map(|job| job.id.to_string()).collect::<Vec<_>>().join(" "),
             Err(error) => format!("{error} ({})", error.hint()),
         }
@@ -645,6 +653,246 @@ fn jobs_are_chosen_by_name_and_by_expression() {
     assert_snapshot!(choose(&[], Some("matrix.SUITE == 'trixie'")), @"trixie-1 trixie-2");
     assert_snapshot!(choose(&[], Some("matrix.siute == 'trixie'")), @"`--only matrix.siute == 'trixie'`: `matrix` has no key `siute` (did you mean `suite`?)");
     assert_snapshot!(choose(&[], Some("platform.firmware == 'uefi'")), @"`--only platform.firmware == 'uefi'`: `platform` has no key `firmware` (the keys of `platform` are `name`, `builder`)");
-    assert_snapshot!(choose(&[], Some("matrix.n ==")), @"`--only matrix.n ==`: unexpected end of expression after `==` (write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform` and `job`)");
-    assert_snapshot!(choose(&[], Some("vars.x")), @"`--only vars.x`: unrecognized named-value `vars` (write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform` and `job`)");
+    assert_snapshot!(choose(&[], Some("matrix.n ==")), @"`--only matrix.n ==`: unexpected end of expression after `==` (write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform`, `job`, `strategy`, `image`, `git` and `ci`)");
+    assert_snapshot!(choose(&[], Some("vars.x")), @"`--only vars.x`: unrecognized named-value `vars` (write an expression such as `matrix.suite == 'bookworm'`; it can use `matrix`, `platform`, `job`, `strategy`, `image`, `git` and `ci`)");
+}
+
+/// The repository and the CI say this.
+fn facts(git: &[(&str, &str)], ci: &[(&str, &str)]) -> Given {
+    let object = |pairs: &[(&str, &str)]| -> Object {
+        // `dirty` is the one that is no text.
+        let value = |text: &str| if text == "true" { Value::Bool(true) } else { Value::from(text) };
+        pairs.iter().map(|(key, text)| (*key, value(text))).collect()
+    };
+    let hash_files = HashFiles::new(|patterns| match patterns {
+        [pattern] if pattern == "gone" => Err("`gone` is a link to nothing".to_owned()),
+        _ => Ok(format!("<{}>", patterns.join("|"))),
+    });
+    Given { facts: Facts { git: object(git), ci: object(ci), hash_files }, ..Given::default() }
+}
+
+#[test]
+fn what_git_and_ci_say_stands_wherever_an_expression_can() {
+    let given = facts(&[("branch", "main"), ("sha", "0123456789")], &[("name", "gitlab"), ("pull-request", "7")]);
+    let plan = plan_with(
+        r#"
+            name: web
+            version: 1.0-${{ ci.pull-request }}
+            strategy: { max-parallel: "${{ ci.name == 'gitlab' && 3 || 1 }}", matrix: { n: [1, 2] } }
+            platforms:
+              qemu: { builder: qemu, source: { debian: bookworm }, cpus: "${{ strategy.job-index == 1 && 4 || 2 }}" }
+            env: { BRANCH: "${{ git.branch }}" }
+            steps:
+              - run: echo ${{ image.name }} ${{ image.version }} ${{ job.id }} ${{ strategy.job-total }}
+              - run: echo ${{ hashFiles('a', 'b/**') }}
+                if: git.branch == 'main' && hashFiles('x') != '' && ci.tag == null
+              - run: never
+                if: job.id == '1'
+        "#,
+        &given,
+    )
+    .unwrap();
+    assert_eq!(plan.max_parallel, Some(3));
+    assert_snapshot!(show_steps(&plan.jobs[1]), @r#"
+    0 (line 8): Run echo web 1.0-7 2 2
+       "echo web 1.0-7 2 2" lines [8] shell Default
+    1 (line 9): Run echo <a|b/**>
+       "echo <a|b/**>" lines [9] shell Default
+    2 (line 11): Run never, never
+       "never" lines [11] shell Default
+    "#);
+    let Platform::Qemu(qemu) = &plan.jobs[1].platform;
+    assert_eq!((qemu.cpus, plan.jobs[1].env[0].value.to_string()), (4, "main".to_owned()));
+}
+
+#[test]
+fn a_version_is_the_definitions_else_the_tag_else_the_commit() {
+    let version = |key: &str, git: &[(&str, &str)], ci: &[(&str, &str)]| {
+        let plan = plan_with(&format!("{HEAD}{key}"), &facts(git, ci))?;
+        assert_eq!(plan.jobs[0].image_version, plan.version);
+        Ok::<_, String>(plan.version.unwrap_or_else(|| "none".to_owned()))
+    };
+    let git = [("short-sha", "01234567"), ("tag", "v2")];
+    let dirty = [("short-sha", "01234567"), ("dirty", "true")];
+    let long = "v".repeat(100);
+    for (key, git, ci, expected) in [
+        ("version: '1.10'\n", &git[..], &[("tag", "v1")][..], "1.10"),
+        ("", &git[..], &[("tag", "v1")], "v1"),
+        ("", &git, &[("sha", "f")], "v2"),
+        ("", &git[..1], &[("sha", "f")], "01234567"),
+        ("", &dirty, &[], "01234567-dirty"),
+        ("", &[], &[("sha", "fedcba9876543210")], "fedcba98"),
+        ("", &[("tag", "release/1.0")], &[], "release-1.0"),
+        ("", &[("tag", long.as_str()), ("dirty", "true")], &[], &format!("{}-dirty", &long[..58])),
+        ("", &[("tag", "--")], &[], "none"),
+        ("", &[], &[], "none"),
+        ("version: \"${{ git.tag }}\"\n", &[], &[("tag", "v1")], "v1"),
+    ] {
+        assert_eq!(version(key, git, ci).as_deref(), Ok(expected), "{key} {git:?} {ci:?}");
+    }
+}
+
+#[test]
+fn a_version_that_is_not_safe_is_refused() {
+    assert_snapshot!(errors("version: feature/x\n", &Given::default()), @"
+    error[bad-value]: `feature/x` can't be a version
+     --> images/ovenbird.yml:3:10
+      |
+    3 | version: feature/x
+      |          ^^^^^^^^^
+      |
+      = help: a version has letters, digits, `.`, `_`, `+` and `-` only, and begins with a letter or digit
+    ");
+    assert_snapshot!(errors("version: 1.10\n", &Given::default()), @"
+    error[bad-value]: expected the version as a text, found the number 1.1
+     --> images/ovenbird.yml:3:10
+      |
+    3 | version: 1.10
+      |          ^^^^
+      |
+      = help: put it in quotes: YAML reads 1.10 as the number 1.1
+    ");
+    assert_snapshot!(errors("version: v${{ ci.branch }}\n", &facts(&[], &[("branch", "$(id)")])), @"
+    error[bad-value]: `v$(id)` can't be a version
+     --> images/ovenbird.yml:3:10
+      |
+    3 | version: v${{ ci.branch }}
+      |          ^^^^^^^^^^^^^^^^^
+      |
+      = help: a version has letters, digits, `.`, `_`, `+` and `-` only, and begins with a letter or digit
+    ");
+    let long = format!("version: {}\n", "1".repeat(65).replacen('1', "v", 1));
+    assert_snapshot!(errors(&long, &Given::default()), @"
+    error[bad-value]: the version `v1111111111111111111111111111111111111111111111111111111111111111` is too long
+     --> images/ovenbird.yml:3:10
+      |
+    3 | version: v1111111111111111111111111111111111111111111111111111111111111111
+      |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: a version has at most 64 characters
+    ");
+}
+
+#[test]
+fn hash_files_tells_what_it_can_not_read_and_what_it_can_not_know() {
+    let steps = r"
+        steps:
+          - { id: one, run: echo }
+          - { run: echo, if: hashFiles('gone') == '' }
+          - { run: echo, if: hashFiles(steps.one.outcome) == '' }
+    ";
+    assert_snapshot!(errors(steps, &facts(&[], &[])), @"
+    error[expression]: `gone` is a link to nothing
+     --> images/ovenbird.yml:5:22
+      |
+    5 |   - { run: echo, if: hashFiles('gone') == '' }
+      |                      ^^^^^^^^^^^^^^^^^
+      |
+      = note: in the job `qemu`
+
+    error[expression]: `hashFiles` is called before the first step runs
+     --> images/ovenbird.yml:6:22
+      |
+    6 |   - { run: echo, if: hashFiles(steps.one.outcome) == '' }
+      |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: its patterns can't come from what a step before did
+      = note: in the job `qemu`
+    ");
+}
+
+#[test]
+fn jobs_are_chosen_by_what_git_and_ci_say() {
+    let given = facts(&[("branch", "main")], &[("event", "schedule")]);
+    let matrix = "version: v1\nstrategy: { matrix: { n: [1, 2, 3] } }\n";
+    let plan = plan_with(&format!("{HEAD}{matrix}"), &given).unwrap();
+    let choose = |only: &str| match select(&mut plan.clone(), &[], Some(only)) {
+        Ok(jobs) => jobs.iter().map(|job| job.id.to_string()).collect::<Vec<_>>().join(" "),
+        Err(error) => format!("{error} ({})", error.hint()),
+    };
+    assert_snapshot!(choose("git.branch == 'main' && strategy.job-index > 0"), @"2 3");
+    assert_snapshot!(choose("ci.event != 'schedule' || matrix.n == 1 && image.version == 'v1'"), @"1");
+    assert_snapshot!(choose("ci.evnt == 'schedule'"), @"`--only ci.evnt == 'schedule'`: `ci` has no key `evnt` (did you mean `event`?)");
+}
+
+#[test]
+fn every_context_can_be_looked_at_and_no_secret_with_it() {
+    let text = r#"
+        name: web
+        variables: { port: 80, token: { env: TOKEN, sensitive: true } }
+        strategy: { matrix: { n: [1, 2] } }
+        platforms: { qemu: { builder: qemu, source: { debian: bookworm } } }
+        env: { TOKEN: "${{ vars.token }}", PORT: "${{ vars.port }}-${{ matrix.n }}" }
+    "#;
+    let (definition, sources) = definition::load("ovenbird.yml", &dedent(text), &among(&[])).unwrap();
+    let mut given = facts(&[("branch", "main")], &[("name", "github")]);
+    given.environment.insert("TOKEN".to_owned(), "hunter2".to_owned());
+    let (inputs, _) = resolve_variables(&definition, &given).unwrap();
+    let contexts = |job: Option<&str>| {
+        let root = Utf8Path::new("/repo/images");
+        match super::contexts(&sources, &definition, &inputs, root, job) {
+            Ok(contexts) => Value::Object(contexts).to_json(),
+            Err(diagnostics) => diagnostic::render(&diagnostics, &sources, false),
+        }
+    };
+    assert_snapshot!(contexts(Some("2")), @r#"
+    {
+      "vars": {
+        "port": 80,
+        "token": "***"
+      },
+      "git": {
+        "branch": "main"
+      },
+      "ci": {
+        "name": "github"
+      },
+      "matrix": {
+        "n": 2
+      },
+      "strategy": {
+        "fail-fast": true,
+        "max-parallel": 2,
+        "job-index": 1,
+        "job-total": 2
+      },
+      "image": {
+        "name": "web",
+        "version": null
+      },
+      "job": {
+        "id": "2"
+      },
+      "platform": {
+        "name": "qemu",
+        "builder": "qemu",
+        "arch": "amd64",
+        "firmware": "bios"
+      },
+      "env": {
+        "TOKEN": "***",
+        "PORT": "80-2"
+      }
+    }
+    "#);
+    assert!(contexts(None).contains("80-1"));
+    assert_snapshot!(contexts(Some("3")), @"");
+}
+
+#[test]
+fn every_context_has_the_keys_that_the_check_knows_of() {
+    let plan = plan(HEAD).unwrap();
+    let (definition, sources) = definition::load("ovenbird.yml", HEAD, &among(&[])).unwrap();
+    let (inputs, _) = resolve_variables(&definition, &Given::default()).unwrap();
+    let contexts =
+        super::contexts(&sources, &definition, &inputs, Utf8Path::new("/"), Some(&plan.jobs[0].id.0)).unwrap();
+    for (name, keys) in [
+        ("strategy", definition::STRATEGY_KEYS),
+        ("image", definition::IMAGE_KEYS),
+        ("job", definition::JOB_KEYS),
+        ("platform", definition::PLATFORM_KEYS),
+    ] {
+        let Some(Value::Object(context)) = contexts.get(name) else { panic!("there is no context `{name}`") };
+        assert_eq!(context.keys().collect::<Vec<_>>(), keys, "{name}");
+    }
 }

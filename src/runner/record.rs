@@ -53,6 +53,7 @@ impl Record {
             version: MANIFEST_VERSION,
             job: job.id.clone(),
             name: job.name.clone(),
+            image_version: job.image_version.clone(),
             definition: Definition { path: job.definition.clone(), sha256: job.definition_digest.clone() },
             platform: job.platform.builder().to_owned(),
             arch: qemu.arch.debian().to_owned(),

@@ -6,7 +6,7 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use super::scalar::{Map, Style};
-use super::{FileId, Place, Route, Segment};
+use super::{FileId, Place, Route, Segment, core};
 use crate::diagnostic::{Diagnostic, Label};
 
 /// As deep as the YAML decoder itself goes.
@@ -14,6 +14,12 @@ const DEEPEST: usize = 128;
 
 /// How many mappings a chain of merge keys may lead through before looking stops: a cycle has no end.
 const LONGEST_MERGE: usize = 16;
+
+/// What a node costs beside its text when an alias repeats it, in bytes.
+const NODE_COST: usize = 32;
+
+/// How much aliases may repeat in all, in bytes: beyond what people write, and far below what fills a machine's memory.
+const MOST_REPEATED: usize = 16 * 1024 * 1024;
 
 /// Every node of a file. An alias shares the node that it names, so the index never grows beyond the file.
 #[derive(Clone, Debug, Default)]
@@ -23,24 +29,29 @@ pub(super) struct Index {
 }
 
 #[derive(Clone, Debug)]
-struct Node {
+pub(super) struct Node {
     /// Bytes of the scalar or of the opening of the collection.
-    span: Range<usize>,
-    content: Content,
+    pub(super) span: Range<usize>,
+    pub(super) content: Content,
 }
 
 #[derive(Clone, Debug)]
-enum Content {
-    Scalar { style: Style, text: String },
+pub(super) enum Content {
+    /// `tagged`: a tag says of which type it is, not its text.
+    Scalar {
+        style: Style,
+        text: String,
+        tagged: bool,
+    },
     Sequence(Vec<usize>),
     Mapping(Vec<Pair>),
 }
 
 #[derive(Clone, Debug)]
-struct Pair {
-    key: String,
+pub(super) struct Pair {
+    pub(super) key: String,
     key_span: Range<usize>,
-    value: usize,
+    pub(super) value: usize,
 }
 
 /// A node that a route leads to, or the nearest one above it.
@@ -72,9 +83,17 @@ impl<'a> Found<'a> {
 
     pub(super) fn scalar(&self, file: &str) -> Option<Map<'a>> {
         match self.node {
-            Some(Node { span, content: Content::Scalar { style, text } }) if self.exact => {
+            Some(Node { span, content: Content::Scalar { style, text, .. } }) if self.exact => {
                 Some(Map::new(file, span.clone(), *style, text))
             }
+            _ => None,
+        }
+    }
+
+    /// The decoded text, if it is a scalar.
+    pub(super) fn text(&self) -> Option<&'a str> {
+        match self.node {
+            Some(Node { content: Content::Scalar { text, .. }, .. }) if self.exact => Some(text),
             _ => None,
         }
     }
@@ -111,6 +130,11 @@ impl Index {
             builder.event(event, &span)?;
         }
         Ok(Self { file, nodes: builder.nodes })
+    }
+
+    /// A node by its number; the document's own is the first.
+    pub(super) fn node(&self, number: usize) -> Option<&Node> {
+        self.nodes.get(number)
     }
 
     /// The node at a route, or the nearest one above it.
@@ -152,6 +176,17 @@ impl Index {
         })
     }
 
+    /// An error for every whole number that is larger than what is read exactly.
+    pub(super) fn large_numbers(&self) -> Vec<Diagnostic> {
+        let is_large = |node: &&Node| matches!(&node.content, Content::Scalar { style: Style::Plain, text, tagged: false } if core::is_large(text));
+        let error = |node: &Node| {
+            Diagnostic::error("yaml", "this whole number is larger than what can be read exactly")
+                .at(Place::Bytes(self.file, node.span.clone()))
+                .help("put it in quotes if it is meant as a text")
+        };
+        self.nodes.iter().filter(is_large).map(error).collect()
+    }
+
     /// An error for every key that a mapping has twice, pointing at both.
     pub(super) fn duplicates(&self) -> Vec<Diagnostic> {
         let mut diagnostics = Vec::new();
@@ -185,8 +220,8 @@ fn syntax_error(file: FileId, error: &ScanError) -> Diagnostic {
 /// A collection whose end is still to come.
 struct Frame {
     node: usize,
-    /// The key that waits for its value, in a mapping. The outer option: a key was read; the inner: it is a scalar.
-    key: Option<Option<(String, Range<usize>)>>,
+    /// The key that waits for its value, in a mapping.
+    key: Option<(String, Range<usize>)>,
 }
 
 #[derive(Default)]
@@ -196,6 +231,10 @@ struct Builder {
     open: Vec<Frame>,
     anchors: HashMap<usize, usize>,
     documents: usize,
+    /// What each node costs with all that is in it, aliases followed, in bytes; none of those that are still open.
+    costs: Vec<Option<usize>>,
+    /// What aliases have repeated so far, in bytes.
+    repeated: usize,
 }
 
 impl Builder {
@@ -210,7 +249,7 @@ impl Builder {
                         .help("one file is one document: move the second to a file of its own"));
                 }
             }
-            Event::Scalar(text, style, anchor, _) => {
+            Event::Scalar(text, style, anchor, tag) => {
                 let style = match style {
                     ScalarStyle::SingleQuoted => Style::Single,
                     ScalarStyle::DoubleQuoted => Style::Double,
@@ -218,15 +257,22 @@ impl Builder {
                     ScalarStyle::Folded => Style::Folded,
                     ScalarStyle::Plain => Style::Plain,
                 };
-                let node = self.add(range, Content::Scalar { style, text: text.into_owned() }, anchor);
-                self.place(node);
+                let content = Content::Scalar { style, text: text.into_owned(), tagged: tag.is_some() };
+                let node = self.add(range, content, anchor);
+                self.close(node);
+                self.place(node)?;
             }
             Event::SequenceStart(_, anchor, _) => self.begin(range, Content::Sequence(Vec::new()), anchor)?,
             Event::MappingStart(_, anchor, _) => self.begin(range, Content::Mapping(Vec::new()), anchor)?,
-            Event::SequenceEnd | Event::MappingEnd => drop(self.open.pop()),
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some(frame) = self.open.pop() {
+                    self.close(frame.node);
+                }
+            }
             Event::Alias(anchor) => {
-                if let Some(node) = self.anchors.get(&anchor) {
-                    self.place(*node);
+                if let Some(node) = self.anchors.get(&anchor).copied() {
+                    self.repeat(node, range)?;
+                    self.place(node)?;
                 }
             }
             _ => {}
@@ -236,6 +282,7 @@ impl Builder {
 
     fn add(&mut self, span: Range<usize>, content: Content, anchor: usize) -> usize {
         self.nodes.push(Node { span, content });
+        self.costs.push(None);
         let node = self.nodes.len() - 1;
         // Zero stands for no anchor.
         if anchor > 0 {
@@ -250,27 +297,72 @@ impl Builder {
             return Err(Diagnostic::error("yaml", format!("nested deeper than {DEEPEST} levels")).label(label));
         }
         let node = self.add(span, content, anchor);
-        self.place(node);
+        self.place(node)?;
         self.open.push(Frame { node, key: None });
         Ok(())
     }
 
-    /// Puts a node where the innermost open collection expects one.
-    fn place(&mut self, node: usize) {
-        let Some(frame) = self.open.last_mut() else { return };
-        let key = match self.nodes.get(node) {
-            Some(Node { span, content: Content::Scalar { text, .. } }) => Some((text.clone(), span.clone())),
-            _ => None,
+    /// Sums up a node that is complete.
+    fn close(&mut self, node: usize) {
+        let cost_of = |node: usize| self.costs.get(node).copied().flatten().unwrap_or_default();
+        let inside = match self.nodes.get(node).map(|node| &node.content) {
+            Some(Content::Scalar { text, .. }) => text.len(),
+            Some(Content::Sequence(items)) => items.iter().map(|item| cost_of(*item)).fold(0, usize::saturating_add),
+            Some(Content::Mapping(pairs)) => {
+                let costs = pairs.iter().map(|pair| cost_of(pair.value).saturating_add(NODE_COST + pair.key.len()));
+                costs.fold(0, usize::saturating_add)
+            }
+            None => 0,
         };
-        match self.nodes.get_mut(frame.node).map(|node| &mut node.content) {
-            Some(Content::Sequence(items)) => items.push(node),
-            Some(Content::Mapping(pairs)) => match frame.key.take() {
-                None => frame.key = Some(key),
-                Some(Some((key, key_span))) => pairs.push(Pair { key, key_span, value: node }),
-                // A key that is a collection has no route.
-                Some(None) => {}
-            },
-            _ => {}
+        if let Some(cost) = self.costs.get_mut(node) {
+            *cost = Some(inside.saturating_add(NODE_COST));
         }
     }
+
+    /// Refuses an alias that never ends, and one too many: a few lines of aliases can stand for more than any memory
+    /// holds ("billion laughs").
+    fn repeat(&mut self, node: usize, span: Range<usize>) -> Result<(), Diagnostic> {
+        let wrong = |message: String| Diagnostic::error("yaml", message).at(Place::Bytes(self.file, span.clone()));
+        let Some(cost) = self.costs.get(node).copied().flatten() else {
+            return Err(wrong("this alias names what it stands in itself".to_owned())
+                .help("an alias (`*name`) repeats a value that is complete before it"));
+        };
+        self.repeated = self.repeated.saturating_add(cost);
+        if self.repeated > MOST_REPEATED {
+            let mebibytes = MOST_REPEATED / 1024 / 1024;
+            return Err(wrong(format!("up to here, aliases repeat more than {mebibytes} MiB"))
+                .help("an alias (`*name`) counts as the whole value that it repeats, those inside it included"));
+        }
+        Ok(())
+    }
+
+    /// Puts a node where the innermost open collection expects one.
+    fn place(&mut self, node: usize) -> Result<(), Diagnostic> {
+        let Some(frame) = self.open.last_mut() else { return Ok(()) };
+        let key = match self.nodes.get(node) {
+            Some(Node { span, content: Content::Scalar { text, .. } }) => Ok((text, span)),
+            Some(Node { span, .. }) => Err(span.clone()),
+            None => return Ok(()),
+        };
+        let is_key = matches!(self.nodes.get(frame.node), Some(Node { content: Content::Mapping(_), .. }));
+        if is_key && frame.key.is_none() {
+            let (text, span) = key.map_err(|span| collection_as_key(self.file, span))?;
+            frame.key = Some((text.clone(), span.clone()));
+            return Ok(());
+        }
+        match self.nodes.get_mut(frame.node).map(|node| &mut node.content) {
+            Some(Content::Sequence(items)) => items.push(node),
+            Some(Content::Mapping(pairs)) => {
+                pairs.extend(frame.key.take().map(|(key, key_span)| Pair { key, key_span, value: node }));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn collection_as_key(file: FileId, span: Range<usize>) -> Diagnostic {
+    Diagnostic::error("yaml", "a mapping or a list can't be the key of a mapping").at(Place::Bytes(file, span)).help(
+        "a value that begins with `{` is a mapping in YAML, with `[` a list: put it in quotes if it is meant as text",
+    )
 }

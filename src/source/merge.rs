@@ -15,8 +15,9 @@ pub(super) fn merge(value: &mut Value, route: &Route, diagnostics: &mut Vec<Diag
                 let key = key.as_str().unwrap_or_default();
                 merge(item, &route.key(key), diagnostics);
             }
-            if let Some(merged) = mapping.shift_remove("<<") {
-                merge_into(mapping, merged, &route.key("<<"), diagnostics);
+            if mapping.contains_key("<<") {
+                let written = std::mem::take(mapping);
+                *mapping = merged_into(&written, &route.key("<<"), diagnostics);
             }
         }
         Value::Sequence(items) => {
@@ -29,19 +30,30 @@ pub(super) fn merge(value: &mut Value, route: &Route, diagnostics: &mut Vec<Diag
     }
 }
 
-fn merge_into(mapping: &mut Mapping, merged: Value, route: &Route, diagnostics: &mut Vec<Diagnostic>) {
-    let sources = match merged {
-        Value::Sequence(items) => items,
-        other => vec![other],
-    };
-    for source in sources {
-        if let Value::Mapping(source) = source {
+/// A mapping with what it merges in the place of its `<<`: the order of keys counts in a matrix, and that is where the
+/// YAML library of GitLab has them.
+fn merged_into(written: &Mapping, route: &Route, diagnostics: &mut Vec<Diagnostic>) -> Mapping {
+    let mut mapping = Mapping::new();
+    for (key, value) in written {
+        if key.as_str() != Some("<<") {
+            mapping.entry(key.clone()).or_insert_with(|| value.clone());
+            continue;
+        }
+        let sources = match value {
+            Value::Sequence(items) => items.as_slice(),
+            other => std::slice::from_ref(other),
+        };
+        for source in sources {
+            let Value::Mapping(source) = source else {
+                let label = Label::new(Place::Key(route.clone()));
+                diagnostics.push(Diagnostic::error("yaml", "`<<` takes a mapping or a list of mappings").label(label));
+                continue;
+            };
             for (key, value) in source {
-                mapping.entry(key).or_insert(value);
+                // The mapping's own value wins, wherever it stands.
+                mapping.entry(key.clone()).or_insert_with(|| written.get(key).unwrap_or(value).clone());
             }
-        } else {
-            let label = Label::new(Place::Key(route.clone()));
-            diagnostics.push(Diagnostic::error("yaml", "`<<` takes a mapping or a list of mappings").label(label));
         }
     }
+    mapping
 }

@@ -211,6 +211,7 @@ fn job(root: Utf8PathBuf, steps: Vec<Step>) -> Job {
         id: JobId("test".to_owned()),
         name: "test".to_owned(),
         definition: "ovenbird.yml".into(),
+        image_version: None,
         definition_digest: String::new(),
         root,
         matrix: serde_json::Map::new(),

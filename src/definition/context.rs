@@ -1,0 +1,104 @@
+//! The contexts of expressions, as one table: where each may stand, and which names it holds.
+
+use super::decode::Site;
+
+/// What `git` holds.
+pub(crate) const GIT_KEYS: &[&str] = &["sha", "short-sha", "branch", "tag", "dirty", "commit-time"];
+/// What `ci` holds.
+pub(crate) const CI_KEYS: &[&str] = &[
+    "name",
+    "run-id",
+    "run-number",
+    "run-attempt",
+    "url",
+    "repository",
+    "sha",
+    "ref",
+    "branch",
+    "tag",
+    "event",
+    "pull-request",
+    "actor",
+    "job",
+    "server-url",
+];
+/// What `strategy` holds.
+pub(crate) const STRATEGY_KEYS: &[&str] = &["fail-fast", "max-parallel", "job-index", "job-total"];
+/// What `image` holds.
+pub(crate) const IMAGE_KEYS: &[&str] = &["name", "version"];
+/// What `job` holds when a job is planned.
+pub(crate) const JOB_KEYS: &[&str] = &["id"];
+/// What `platform` holds.
+pub(crate) const PLATFORM_KEYS: &[&str] = &["name", "builder", "arch", "firmware"];
+/// What `steps.ID` holds.
+pub(super) const STEP_KEYS: &[&str] = &["outcome", "conclusion"];
+
+/// One context.
+pub(super) struct Context {
+    pub(super) name: &'static str,
+    pub(super) sites: &'static [Site],
+    pub(super) names: Names,
+}
+
+/// What can follow a context's name.
+#[derive(Clone, Copy)]
+pub(super) enum Names {
+    /// The definition's variables.
+    Variables,
+    /// The keys of the matrix.
+    Matrix,
+    /// The environment variables that are known where the expression stands.
+    Env,
+    /// The ids of earlier steps, and then [`STEP_KEYS`].
+    Steps,
+    /// These.
+    Keys(&'static [&'static str]),
+    /// One of these, and never the context as a whole: it has more when the job runs.
+    OneOf(&'static [&'static str]),
+}
+
+const EVERYWHERE: &[Site] = &[
+    Site::Strategy,
+    Site::Platform,
+    Site::JobEnv,
+    Site::StepEnv,
+    Site::Script,
+    Site::Local,
+    Site::Plain,
+    Site::Condition,
+];
+/// Where it is known which job it is.
+const IN_JOBS: &[Site] =
+    &[Site::Platform, Site::JobEnv, Site::StepEnv, Site::Script, Site::Local, Site::Plain, Site::Condition];
+/// Where the machine is known too.
+const ON_MACHINES: &[Site] = &[Site::JobEnv, Site::StepEnv, Site::Script, Site::Local, Site::Plain, Site::Condition];
+/// Where the definition's `env` is known too.
+const IN_STEPS: &[Site] = &[Site::StepEnv, Site::Script, Site::Local, Site::Plain, Site::Condition];
+/// Where the steps before have ended. All else is decided before the first step runs.
+const BETWEEN_STEPS: &[Site] = &[Site::Condition];
+
+const CONTEXTS: &[Context] = &[
+    Context { name: "vars", sites: EVERYWHERE, names: Names::Variables },
+    Context { name: "git", sites: EVERYWHERE, names: Names::Keys(GIT_KEYS) },
+    Context { name: "ci", sites: EVERYWHERE, names: Names::Keys(CI_KEYS) },
+    Context { name: "matrix", sites: IN_JOBS, names: Names::Matrix },
+    Context { name: "strategy", sites: IN_JOBS, names: Names::Keys(STRATEGY_KEYS) },
+    Context { name: "image", sites: IN_JOBS, names: Names::Keys(IMAGE_KEYS) },
+    Context { name: "job", sites: IN_JOBS, names: Names::OneOf(JOB_KEYS) },
+    Context { name: "platform", sites: ON_MACHINES, names: Names::Keys(PLATFORM_KEYS) },
+    Context { name: "env", sites: IN_STEPS, names: Names::Env },
+    Context { name: "steps", sites: BETWEEN_STEPS, names: Names::Steps },
+];
+
+/// Contexts that a later version has.
+pub(super) const LATER: &[&str] = &["runner"];
+
+/// The context of a name in lowercase.
+pub(super) fn find(name: &str) -> Option<&'static Context> {
+    CONTEXTS.iter().find(|context| context.name == name)
+}
+
+/// The names of the contexts that an expression may use where it stands.
+pub(super) fn known_at(site: Site) -> impl Iterator<Item = &'static str> {
+    CONTEXTS.iter().filter(move |context| context.sites.contains(&site)).map(|context| context.name)
+}

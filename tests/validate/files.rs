@@ -1,0 +1,64 @@
+//! Files that a definition names, looked at and not run.
+
+use std::os::unix::fs::symlink;
+
+use insta::assert_snapshot;
+
+use crate::project::Project;
+
+#[test]
+fn a_folder_is_no_script() {
+    let project = Project::with("steps: [{ script: scripts }]\n").file("scripts/setup.sh", "");
+    assert_snapshot!(project.validate(), @"
+    error[unreadable-file]: the script `scripts` is a folder
+     --> ovenbird.yml:1:19
+      |
+    1 | steps: [{ script: scripts }]
+      |                   ^^^^^^^
+      |
+      = help: name a file in it
+
+    to read more: ovenbird explain unreadable-file
+    `ovenbird.yml` has 1 error.
+    ");
+}
+
+#[test]
+fn a_link_out_of_the_repository_is_refused_and_one_inside_is_not() {
+    let project = Project::with("steps: [{ upload: data, to: /srv }, { script: inside.sh }]\n").file("real.sh", "");
+    symlink("real.sh", project.root().join("inside.sh")).unwrap();
+    symlink("/usr/share", project.root().join("data")).unwrap();
+    assert_snapshot!(project.validate(), @"
+    error[unreadable-file]: the file or folder `data` is outside of the repository
+     --> ovenbird.yml:1:19
+      |
+    1 | steps: [{ upload: data, to: /srv }, { script: inside.sh }]
+      |                   ^^^^
+      |
+      = help: a link leads to `/usr/share`: copy what is needed into the repository
+
+    to read more: ovenbird explain unreadable-file
+    `ovenbird.yml` has 1 error.
+    ");
+}
+
+#[test]
+fn a_definition_in_a_folder_may_link_to_the_rest_of_its_repository() {
+    let project = Project::new("").file("shared/setup.sh", "").file(
+        "images/ovenbird.yml",
+        "name: web\nplatforms: { q: { builder: qemu, source: { debian: a } } }\nsteps: [{ script: setup.sh }]\n",
+    );
+    symlink("../shared/setup.sh", project.root().join("images/setup.sh")).unwrap();
+    assert_snapshot!(project.run(&["validate", "images/ovenbird.yml"]).stderr, @"`images/ovenbird.yml` is valid: 1 job.");
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_waited_for() {
+    let project = Project::with("steps: [{ upload: pipe, to: /srv }]\n");
+    let made = std::process::Command::new("mkfifo").arg(project.root().join("pipe")).status().unwrap();
+    assert!(made.success());
+    assert_snapshot!(project.heads().join("\n"), @"
+    error[unreadable-file]: the file or folder `pipe` can't be read: it is no regular file
+    --> ovenbird.yml:1:19
+    ");
+}
