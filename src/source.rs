@@ -362,6 +362,12 @@ impl Source {
         number(self.lines.partition_point(|start| *start <= offset).saturating_sub(1))
     }
 
+    /// Where the line of a byte of the text ends.
+    fn end_of_line(&self, offset: usize) -> usize {
+        let next = self.lines.partition_point(|start| *start <= offset);
+        self.lines.get(next).map_or(self.text.len(), |start| start - 1)
+    }
+
     /// A line, counted from 1, without the blanks around it.
     #[must_use]
     pub fn whole_line(&self, line: u32) -> Place {
@@ -400,10 +406,12 @@ impl Source {
     /// Cuts a range to one line and to character boundaries: a place is to be found, not to be quoted whole.
     fn clamp(&self, range: Range<usize>) -> Range<usize> {
         let start = floor(&self.text, range.start);
-        let rest = self.text.get(start..).unwrap_or_default();
-        let line_end = start + rest.find('\n').unwrap_or(rest.len());
-        let line_end = start + self.text.get(start..line_end).unwrap_or_default().trim_end().len();
-        let mut end = range.end.min(line_end).max(start);
+        let mut end = range.end.max(start);
+        // Found among the lines and not in the text, whose one line may be long.
+        let line_end = self.end_of_line(start);
+        if end >= line_end {
+            end = start + self.text.get(start..line_end).unwrap_or_default().trim_end().len();
+        }
         while !self.text.is_char_boundary(end) {
             end += 1;
         }
