@@ -32,6 +32,10 @@ pub(super) enum Site {
     JobEnv,
     /// A value of a step's `env`.
     StepEnv,
+    /// A value of `with`.
+    With,
+    /// A value of a step file's `outputs`.
+    StepFileOutput,
     /// A text that is run in the guest.
     Script,
     /// A text that is run on this machine.
@@ -67,6 +71,8 @@ pub(super) struct Decoder<'s> {
     pub(super) given: GivenFile,
     /// Files that something is already known to be wrong with.
     pub(super) broken: Vec<FileId>,
+    /// Those of them that are no YAML document.
+    pub(super) unparsed: Vec<FileId>,
 }
 
 /// The keys that a mapping may have.
@@ -147,6 +153,7 @@ impl<'s> Decoder<'s> {
             step: None,
             given: GivenFile::default(),
             broken: Vec::new(),
+            unparsed: Vec::new(),
         }
     }
 
