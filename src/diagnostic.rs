@@ -28,12 +28,12 @@ pub use sarif::sarif;
 /// The rule of a diagnostic whose first place holds a secret: no excerpt shows it.
 pub const LITERAL_SECRET: &str = "literal-secret";
 
-/// The rule of the note that not all mistakes are told.
+/// The rule of what there is too much of, and of the note that not all mistakes are told.
 pub const TOO_MANY: &str = "too-many";
 
 /// How many errors are told of a definition, and how many other diagnostics: nobody reads more, and a machine should not
 /// work on them for minutes.
-const MOST_TOLD: usize = 1000;
+pub(crate) const MOST_TOLD: usize = 1000;
 
 /// How many of them people see with the lines of the files.
 const MOST_RENDERED: usize = 100;
@@ -76,7 +76,7 @@ impl Severity {
 }
 
 /// A place that a diagnostic points at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
     pub place: Place,
     /// What stands under the marked text; empty: the mark alone.
@@ -267,9 +267,13 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>, sources: &Sources) {
     diagnostics.extend(unique.chain(notes));
 }
 
-/// Drops what is beyond [`MOST_TOLD`], and says so.
+/// Drops what is beyond [`MOST_TOLD`], and gives what says so.
 fn limit(diagnostics: &mut Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let is_note = |one: &Diagnostic| one.rule == TOO_MANY || one.hides_all();
+    // Every job of a matrix has the same mistake.
+    let mut seen = HashSet::new();
+    diagnostics.retain(|one| seen.insert((one.message.clone(), one.labels.clone())));
+    let is_too_many = |one: &Diagnostic| one.rule == TOO_MANY && one.severity == Severity::Note;
+    let is_note = |one: &Diagnostic| is_too_many(one) || one.hides_all();
     let (mut notes, others): (Vec<_>, Vec<_>) = diagnostics.drain(..).partition(is_note);
     let (mut errors, mut others): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|one| one.severity == Severity::Error);
@@ -279,7 +283,7 @@ fn limit(diagnostics: &mut Vec<Diagnostic>) -> Vec<Diagnostic> {
         let message = "there are more secrets than can be told: no line of the files is shown";
         notes.push(Diagnostic::warning(LITERAL_SECRET, message));
     }
-    if errors.len().max(others.len()) > MOST_TOLD && !notes.iter().any(|one| one.rule == TOO_MANY) {
+    if errors.len().max(others.len()) > MOST_TOLD && !notes.iter().any(is_too_many) {
         let message = format!("there are more mistakes: {MOST_TOLD} errors and {MOST_TOLD} warnings are told at most");
         notes.push(Diagnostic::remark(TOO_MANY, message));
     }

@@ -18,11 +18,14 @@ use std::ops::Range;
 use serde_yaml::Value;
 use sha2::{Digest, Sha256};
 
-use crate::diagnostic::{Diagnostic, Label};
+use crate::diagnostic::{Diagnostic, Label, TOO_MANY};
 use index::Index;
 
 /// Far more than a person writes; a larger file is a mistake, and reading it would only cost time.
 const LARGEST_FILE: usize = 10 * 1024 * 1024;
+
+/// Each is kept parsed, and its names are looked for among all that are known.
+const MOST_EXPRESSIONS: usize = 20_000;
 
 /// One step of a [`Route`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,7 +116,7 @@ impl fmt::Display for Route {
 }
 
 /// Something in a file that a diagnostic can point at, symbolic until it is printed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
     /// The key that leads to a value; the value itself where there is no key.
     Key(Route),
@@ -262,6 +265,11 @@ impl Source {
             let message =
                 format!("the file has {} bytes, more than the {LARGEST_FILE} that one may have", self.text.len());
             return vec![Diagnostic::error("file-size", message).at(Place::Bytes(self.id, 0..0))];
+        }
+        if let Some((offset, _)) = self.text.match_indices("${{").nth(MOST_EXPRESSIONS) {
+            let message = format!("the file has more than {MOST_EXPRESSIONS} expressions");
+            let label = Label::new(Place::Bytes(self.id, offset..offset + 3)).text("so many are before this");
+            return vec![Diagnostic::error(TOO_MANY, message).label(label)];
         }
         match Index::build(self.id, &self.text) {
             Ok(index) => self.index = index,

@@ -10,10 +10,11 @@ use annotate_snippets::{AnnotationKind, Element, Origin, Snippet};
 use super::{Diagnostic, range, shown};
 use crate::source::{FileId, Source, Sources};
 
-/// Labels farther apart, in bytes, are shown apart: the lines between them explain nothing.
+/// Labels farther apart, in bytes, are shown apart, because the lines between them explain nothing; and a mark farther
+/// from the beginning of its line is told by its place alone.
 const FARTHEST: usize = 4096;
 
-/// How much is shown of a line before the first mark and after the last, and of what is marked, in bytes.
+/// How much is shown of what is marked, and of the line after the last mark, in bytes.
 const WIDEST: usize = 200;
 
 /// What no excerpt may show.
@@ -39,44 +40,40 @@ pub(super) fn excerpts<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources, sec
             None => parts.push((source, vec![mark])),
         }
     }
-    parts.into_iter().flat_map(|(source, marks)| excerpt(source, marks, secrets)).collect()
+    parts.into_iter().map(|(source, marks)| excerpt(source, marks, secrets)).collect()
 }
 
-/// The lines from the first to the last mark.
-fn excerpt<'a>(source: &'a Source, marks: Vec<Mark<'a>>, secrets: &Secrets) -> Vec<Element<'a>> {
+/// The lines from the first to the last mark; of a mark far to the right its place alone.
+fn excerpt<'a>(source: &'a Source, marks: Vec<Mark<'a>>, secrets: &Secrets) -> Element<'a> {
     let text = source.text();
     let first = marks.iter().map(|(_, range, _)| range.start).min().unwrap_or_default();
     let last = marks.iter().map(|(_, range, _)| range.end).max().unwrap_or_default();
-    let (from, to) =
-        (text.floor_char_boundary(first.saturating_sub(WIDEST)), text.floor_char_boundary(last.saturating_add(WIDEST)));
-    let before = text.get(from..first).unwrap_or_default().rfind('\n').map(|newline| from + newline + 1);
-    let after = text.get(last..to).unwrap_or_default().find('\n').map(|newline| last + newline);
-    let begin = before.unwrap_or(from);
-    let end = after.unwrap_or(to);
-    let starts = before.is_some() || from == 0;
-    let ends = after.is_some() || to == text.len();
-    let (left, right) = (if starts { "" } else { "…" }, if ends { "" } else { "…" });
-    let masked = mask(source, &(begin..end), secrets);
-    let lines = if starts && ends { masked } else { Cow::Owned(format!("{left}{masked}{right}")) };
     let position = source.position(first);
-    let mut snippet = Snippet::source(lines).line_start(usize::try_from(position.line).unwrap_or(1));
-    let mut elements = Vec::new();
-    // The renderer counts columns from what it is given.
-    if starts {
-        snippet = snippet.path(source.name().to_owned());
-    } else {
-        let at = marks.first().map(|(_, range, _)| source.position(range.start)).unwrap_or(position);
-        let origin = Origin::path(source.name().to_owned()).line(at.line as usize).char_column(at.column as usize);
-        elements.push(origin.into());
+    let Some(begin) = line_start(text, first) else {
+        let origin = Origin::path(source.name().to_owned());
+        return origin.line(position.line as usize).char_column(position.column as usize).into();
+    };
+    let to = text.floor_char_boundary(last.saturating_add(WIDEST));
+    let newline = text.get(last..to).unwrap_or_default().find('\n').map(|newline| last + newline);
+    let is_cut = newline.is_none() && to < text.len();
+    let mut lines = mask(source, &(begin..newline.unwrap_or(to)), secrets);
+    if is_cut {
+        lines.to_mut().push('…');
     }
+    let mut snippet = Snippet::source(lines).line_start(position.line as usize).path(source.name().to_owned());
     for (index, range, label) in marks {
         let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
         let label = Some(label).filter(|label| !label.is_empty()).map(shown);
-        let start = range.start - begin + left.len();
-        snippet = snippet.annotation(kind.span(start..start + range.len()).label(label));
+        snippet = snippet.annotation(kind.span(range.start - begin..range.end - begin).label(label));
     }
-    elements.push(Element::from(snippet));
-    elements
+    snippet.into()
+}
+
+/// Where the line of a byte begins, which the renderer counts columns from. None: too far before it.
+fn line_start(text: &str, offset: usize) -> Option<usize> {
+    let from = text.floor_char_boundary(offset.saturating_sub(FARTHEST));
+    let newline = text.get(from..offset)?.rfind('\n');
+    newline.map(|newline| from + newline + 1).or((from == 0).then_some(0))
 }
 
 /// The text between two bytes of a file, each byte of a secret an asterisk.

@@ -8,7 +8,7 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use super::scalar::{Map, Piece, Style};
 use super::{FileId, Place, Route, Segment, core, scalar};
-use crate::diagnostic::{Diagnostic, Label};
+use crate::diagnostic::{Diagnostic, Label, TOO_MANY};
 
 /// As deep as the YAML decoder itself goes.
 const DEEPEST: usize = 128;
@@ -21,6 +21,9 @@ const MOST_NODES: usize = 200_000;
 
 /// What a node costs beside its text when an alias repeats it, in bytes.
 const NODE_COST: usize = 32;
+
+/// What an expression costs beside its text when an alias repeats it, in bytes.
+const EXPRESSION_COST: usize = 1024;
 
 /// How much aliases may repeat in all, in bytes: beyond what people write, and far below what fills a machine's memory.
 const MOST_REPEATED: usize = 16 * 1024 * 1024;
@@ -285,7 +288,7 @@ impl Builder {
     fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Diagnostic> {
         let range = span.byte_range().unwrap_or(0..0);
         if self.nodes.len() >= MOST_NODES {
-            return Err(Diagnostic::error("file-size", format!("the file has more than {MOST_NODES} keys and values"))
+            return Err(Diagnostic::error(TOO_MANY, format!("the file has more than {MOST_NODES} keys and values"))
                 .label(Label::new(Place::Bytes(self.file, range)).text("so many are before this"))
                 .help("nobody writes so many by hand: what is large belongs into a file that a step uploads"));
         }
@@ -359,7 +362,7 @@ impl Builder {
         }
         let cost_of = |node: usize| self.costs.get(node).copied().flatten().unwrap_or_default();
         let inside = match self.nodes.get(node).map(|node| &node.content) {
-            Some(Content::Scalar { text, .. }) => text.len(),
+            Some(Content::Scalar { text, .. }) => text.len() + text.matches("${{").count() * EXPRESSION_COST,
             Some(Content::Sequence(items)) => items.iter().map(|item| cost_of(*item)).fold(0, usize::saturating_add),
             Some(Content::Mapping(pairs)) => {
                 let costs = pairs.iter().map(|pair| cost_of(pair.value).saturating_add(NODE_COST + pair.key.len()));
