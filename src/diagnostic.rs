@@ -4,26 +4,49 @@
 //! all errors of a file are reported at once. [`render`] is for people; `json`, `github` and `sarif` are for programs;
 //! `rules` explains each rule. Pure.
 
+mod excerpt;
 mod github;
 mod json;
 pub mod rules;
 mod sarif;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, normalize_untrusted_str};
+use annotate_snippets::{Level, Renderer, normalize_untrusted_str};
 use serde::Serialize;
 
 use crate::source::{FileId, Place, Source, Sources};
 
+use excerpt::{Secrets, excerpts};
 pub use github::github;
 pub use json::{DiagnosticV1, PlaceV1, ReportV1, json};
 pub use sarif::sarif;
 
 /// The rule of a diagnostic whose first place holds a secret: no excerpt shows it.
 pub const LITERAL_SECRET: &str = "literal-secret";
+
+/// The rule of what there is too much of, and of the note that not all mistakes are told.
+pub const TOO_MANY: &str = "too-many";
+
+/// How many errors are told of a definition, and how many other diagnostics: nobody reads more, and a machine should not
+/// work on them for minutes.
+pub(crate) const MOST_TOLD: usize = 1000;
+
+/// How many of them people see with the lines of the files.
+const MOST_RENDERED: usize = 100;
+
+/// How many names a list of known ones may have, and among how many a near one is looked for.
+const MOST_LISTED: usize = 50;
+const MOST_COMPARED: usize = 1000;
+
+/// How many characters of a text from a file are shown in a message.
+const LONGEST_MESSAGE: usize = 2000;
+
+/// How many characters of a name are shown in a list.
+const LONGEST_NAME: usize = 100;
 
 /// How programs should know a file; from the root of the repository where it is in one.
 pub type PathOf<'a> = &'a dyn Fn(&Source) -> String;
@@ -53,7 +76,7 @@ impl Severity {
 }
 
 /// A place that a diagnostic points at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
     pub place: Place,
     /// What stands under the marked text; empty: the mark alone.
@@ -152,8 +175,12 @@ impl Diagnostic {
         if names.is_empty() {
             return diagnostic;
         }
-        let list = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        diagnostic.help(format!("{kind}: {list}"))
+        diagnostic.help(format!("{kind}: {}", list(&names)))
+    }
+
+    /// Whether it says that secrets are anywhere, so that no excerpt may be shown.
+    fn hides_all(&self) -> bool {
+        self.rule == LITERAL_SECRET && self.labels.is_empty()
     }
 
     /// The file and the bytes of the mistake's place; the start of the definition when it has none.
@@ -172,14 +199,42 @@ pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|one| one.severity == Severity::Error)
 }
 
+/// Names in backticks, not all of them when there are many.
+fn list(names: &[&str]) -> String {
+    let shown = names.iter().take(MOST_LISTED).map(|name| format!("`{}`", cut(name, LONGEST_NAME)));
+    let list = shown.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST_LISTED) {
+        0 => list,
+        more => format!("{list}, and {more} more"),
+    }
+}
+
+/// The beginning of a text that is longer than so many characters.
+fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// A text from a file as a terminal may show it.
+fn shown(text: &str) -> String {
+    normalize_untrusted_str(&cut(text, LONGEST_MESSAGE))
+}
+
 /// The name that was probably meant, if one is near enough.
 #[must_use]
 pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written = written.to_lowercase();
     // One mistake in three letters is a slip, more is another word; of one or two letters nothing would be left.
-    let farthest = written.chars().count() / 3;
+    let length = written.chars().count();
+    let farthest = length / 3;
+    // So many letters more or less are so many mistakes already: nothing long is compared with something short.
+    let may_be_near = |name: &&str| name.chars().take(2 * length + 1).count().abs_diff(length) <= farthest;
     names
         .into_iter()
+        .take(if length > LONGEST_NAME { 0 } else { MOST_COMPARED })
+        .filter(may_be_near)
         .map(|name| (strsim::damerau_levenshtein(&written, &name.to_lowercase()), name))
         .filter(|(distance, _)| *distance <= farthest)
         .min_by_key(|(distance, _)| *distance)
@@ -191,8 +246,10 @@ fn range<'a>(place: &Place, sources: &'a Sources) -> (&'a Source, Range<usize>) 
     (source, source.range(place))
 }
 
-/// Sorts diagnostics into the order of the files. Those that differ in their note only are one mistake, kept once.
+/// Sorts diagnostics into the order of the files. Those that differ in their note only are one mistake, kept once. Of
+/// very many, not all are kept, and the last one says so.
 pub fn sort(diagnostics: &mut Vec<Diagnostic>, sources: &Sources) {
+    let notes = limit(diagnostics);
     // Compared by place, not by route: an alias is another route to the same text.
     type Places = Vec<(FileId, usize, usize)>;
     let place = |label: &Label| {
@@ -201,28 +258,72 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>, sources: &Sources) {
     };
     let mut placed: Vec<(Places, Diagnostic)> =
         diagnostics.drain(..).map(|diagnostic| (diagnostic.labels.iter().map(place).collect(), diagnostic)).collect();
-    let start = |places: &Places| places.first().map(|(file, start, _)| (*file, *start)).unwrap_or_default();
-    placed.sort_by_key(|(places, _)| start(places));
-    let mut unique: Vec<(Places, Diagnostic)> = Vec::new();
-    for (places, diagnostic) in placed {
-        let mut here = unique.iter().rev().take_while(|(others, _)| start(others) == start(&places));
-        if !here.any(|(others, other)| *others == places && other.message == diagnostic.message) {
-            unique.push((places, diagnostic));
-        }
-    }
-    diagnostics.extend(unique.into_iter().map(|(_, diagnostic)| diagnostic));
+    placed.sort_by_key(|(places, _)| places.first().map(|(file, start, _)| (*file, *start)).unwrap_or_default());
+    let mut seen: HashSet<(Places, String)> = HashSet::new();
+    let unique = placed.into_iter().filter_map(|(places, diagnostic)| {
+        let is_new = seen.insert((places, diagnostic.message.clone()));
+        is_new.then_some(diagnostic)
+    });
+    diagnostics.extend(unique.chain(notes));
 }
 
-/// The diagnostics as people read them, one after the other, with the source lines they point at.
+/// Drops what is beyond [`MOST_TOLD`], and gives what says so.
+fn limit(diagnostics: &mut Vec<Diagnostic>) -> Vec<Diagnostic> {
+    // Every job of a matrix has the same mistake.
+    let mut seen = HashSet::new();
+    diagnostics.retain(|one| seen.insert((one.message.clone(), one.labels.clone())));
+    let is_too_many = |one: &Diagnostic| one.rule == TOO_MANY && one.severity == Severity::Note;
+    let is_note = |one: &Diagnostic| is_too_many(one) || one.hides_all();
+    let (mut notes, others): (Vec<_>, Vec<_>) = diagnostics.drain(..).partition(is_note);
+    let (mut errors, mut others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|one| one.severity == Severity::Error);
+    // What no excerpt may show has to be known.
+    others.sort_by_key(|one| one.rule != LITERAL_SECRET);
+    if others.get(MOST_TOLD).is_some_and(|one| one.rule == LITERAL_SECRET) && !notes.iter().any(Diagnostic::hides_all) {
+        let message = "there are more secrets than can be told: no line of the files is shown";
+        notes.push(Diagnostic::warning(LITERAL_SECRET, message));
+    }
+    if errors.len().max(others.len()) > MOST_TOLD && !notes.iter().any(is_too_many) {
+        let message = format!("there are more mistakes: {MOST_TOLD} errors and {MOST_TOLD} warnings are told at most");
+        notes.push(Diagnostic::remark(TOO_MANY, message));
+    }
+    errors.truncate(MOST_TOLD);
+    others.truncate(MOST_TOLD);
+    diagnostics.extend(errors.into_iter().chain(others));
+    notes
+}
+
+/// The diagnostics as people read them, one after the other, with the source lines they point at: the errors of those
+/// beyond [`MOST_RENDERED`] last, and then how many more there are.
 #[must_use]
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let secrets = secrets(diagnostics, sources);
+    let (shown, more) = most_important(diagnostics);
     let rendered: Vec<String> =
-        diagnostics.iter().map(|diagnostic| render_one(diagnostic, sources, &secrets, &renderer)).collect();
+        shown.into_iter().map(|diagnostic| render_one(diagnostic, sources, &secrets, &renderer)).collect();
     let mut text = rendered.join("\n\n");
     text.push('\n');
+    if more > 0 {
+        let _ = write!(text, "\nand {more} more: `ovenbird validate --format json` lists them\n");
+    }
     text
+}
+
+/// Those to be rendered, in their order, and how many others there are: errors before all else.
+fn most_important(diagnostics: &[Diagnostic]) -> (Vec<&Diagnostic>, usize) {
+    let is_error = |one: &&Diagnostic| one.severity == Severity::Error;
+    let errors = diagnostics.iter().filter(is_error).count().min(MOST_RENDERED);
+    let (mut errors, mut others) = (errors, MOST_RENDERED - errors);
+    let mut take = |one: &&Diagnostic| {
+        let left = if is_error(one) { &mut errors } else { &mut others };
+        let is_shown = *left > 0;
+        *left = left.saturating_sub(1);
+        is_shown
+    };
+    let shown: Vec<&Diagnostic> = diagnostics.iter().filter(|one| take(one)).collect();
+    let more = diagnostics.len() - shown.len();
+    (shown, more)
 }
 
 /// [`render`], and where to read more about each rule, once.
@@ -253,29 +354,13 @@ pub fn brief(diagnostics: &[Diagnostic], sources: &Sources) -> String {
     diagnostics.iter().map(line).collect()
 }
 
-/// Bytes of files that no excerpt may show.
-type Secrets = Vec<(FileId, Range<usize>)>;
-
 fn secrets(diagnostics: &[Diagnostic], sources: &Sources) -> Secrets {
+    if diagnostics.iter().any(Diagnostic::hides_all) {
+        return Secrets::Everything;
+    }
     let secret = diagnostics.iter().filter(|diagnostic| diagnostic.rule == LITERAL_SECRET);
     let places = secret.map(|diagnostic| diagnostic.range(sources));
-    places.map(|(source, range)| (source.id(), range)).collect()
-}
-
-/// The text between two bytes of a file, each byte of a secret an asterisk.
-fn excerpt<'a>(source: &'a Source, bytes: &Range<usize>, secrets: &Secrets) -> Cow<'a, str> {
-    let text = source.text().get(bytes.clone()).unwrap_or_default();
-    let here = secrets
-        .iter()
-        .filter(|(file, secret)| *file == source.id() && secret.start < bytes.end && bytes.start < secret.end);
-    let mut masked = Cow::Borrowed(text);
-    for (_, secret) in here {
-        let start = secret.start.max(bytes.start) - bytes.start;
-        let end = secret.end.min(bytes.end) - bytes.start;
-        let (before, after) = (masked.get(..start).unwrap_or_default(), masked.get(end..).unwrap_or_default());
-        masked = Cow::Owned(format!("{before}{}{after}", "*".repeat(end - start)));
-    }
-    masked
+    Secrets::At(places.map(|(source, range)| (source.id(), range)).collect())
 }
 
 fn render_one(diagnostic: &Diagnostic, sources: &Sources, secrets: &Secrets, renderer: &Renderer) -> String {
@@ -284,59 +369,19 @@ fn render_one(diagnostic: &Diagnostic, sources: &Sources, secrets: &Secrets, ren
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
-    let title = level.primary_title(normalize_untrusted_str(&diagnostic.message)).id(diagnostic.rule);
+    let title = level.primary_title(shown(&diagnostic.message)).id(diagnostic.rule);
     // Without a place it is not about the file, such as a wrong flag.
     let mut group = match diagnostic.labels.as_slice() {
         [] => annotate_snippets::Group::with_title(title),
-        _ => title.elements(snippets(diagnostic, sources, secrets)),
+        _ => title.elements(excerpts(diagnostic, sources, secrets)),
     };
     for help in &diagnostic.help {
-        group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
+        group = group.element(Level::HELP.message(shown(help)));
     }
     if let Some(note) = &diagnostic.note {
-        group = group.element(Level::NOTE.message(normalize_untrusted_str(note)));
+        group = group.element(Level::NOTE.message(shown(note)));
     }
     renderer.render(&[group])
-}
-
-/// One for each file that a label is in, in the order of the labels.
-fn snippets<'a>(
-    diagnostic: &Diagnostic,
-    sources: &'a Sources,
-    secrets: &Secrets,
-) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
-    let mut files: Vec<FileId> = Vec::new();
-    for label in &diagnostic.labels {
-        if !files.contains(&label.place.file()) {
-            files.push(label.place.file());
-        }
-    }
-    files.into_iter().map(|file| snippet(diagnostic, sources.get(file), secrets)).collect()
-}
-
-/// The lines from the first to the last label in a file: handing over a whole file for each diagnostic would be slow.
-fn snippet<'a>(
-    diagnostic: &Diagnostic,
-    source: &'a Source,
-    secrets: &Secrets,
-) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let labels = diagnostic.labels.iter().enumerate().filter(|(_, label)| label.place.file() == source.id());
-    let labels: Vec<(usize, Range<usize>, &str)> =
-        labels.map(|(index, label)| (index, source.range(&label.place), label.text.as_str())).collect();
-    let text = source.text();
-    let first = labels.iter().map(|(_, range, _)| range.start).min().unwrap_or_default();
-    let last = labels.iter().map(|(_, range, _)| range.end).max().unwrap_or_default();
-    let begin = text.get(..first).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
-    let end = text.get(last..).and_then(|after| after.find('\n')).map_or(text.len(), |newline| last + newline);
-    let line = usize::try_from(source.position(first).line).unwrap_or(1);
-    let mut snippet = Snippet::source(excerpt(source, &(begin..end), secrets)).line_start(line);
-    snippet = snippet.path(source.name().to_owned());
-    for (index, range, label) in labels {
-        let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-        let label = Some(label).filter(|label| !label.is_empty()).map(normalize_untrusted_str);
-        snippet = snippet.annotation(kind.span(range.start - begin..range.end - begin).label(label));
-    }
-    snippet
 }
 
 #[cfg(test)]

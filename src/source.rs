@@ -18,11 +18,14 @@ use std::ops::Range;
 use serde_yaml::Value;
 use sha2::{Digest, Sha256};
 
-use crate::diagnostic::{Diagnostic, Label};
+use crate::diagnostic::{Diagnostic, Label, TOO_MANY};
 use index::Index;
 
 /// Far more than a person writes; a larger file is a mistake, and reading it would only cost time.
 const LARGEST_FILE: usize = 10 * 1024 * 1024;
+
+/// Each is kept parsed, and its names are looked for among all that are known.
+const MOST_EXPRESSIONS: usize = 20_000;
 
 /// One step of a [`Route`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,7 +116,7 @@ impl fmt::Display for Route {
 }
 
 /// Something in a file that a diagnostic can point at, symbolic until it is printed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
     /// The key that leads to a value; the value itself where there is no key.
     Key(Route),
@@ -263,6 +266,11 @@ impl Source {
                 format!("the file has {} bytes, more than the {LARGEST_FILE} that one may have", self.text.len());
             return vec![Diagnostic::error("file-size", message).at(Place::Bytes(self.id, 0..0))];
         }
+        if let Some((offset, _)) = self.text.match_indices("${{").nth(MOST_EXPRESSIONS) {
+            let message = format!("the file has more than {MOST_EXPRESSIONS} expressions");
+            let label = Label::new(Place::Bytes(self.id, offset..offset + 3)).text("so many are before this");
+            return vec![Diagnostic::error(TOO_MANY, message).label(label)];
+        }
         match Index::build(self.id, &self.text) {
             Ok(index) => self.index = index,
             Err(diagnostic) => return vec![diagnostic],
@@ -362,6 +370,12 @@ impl Source {
         number(self.lines.partition_point(|start| *start <= offset).saturating_sub(1))
     }
 
+    /// Where the line of a byte of the text ends.
+    fn end_of_line(&self, offset: usize) -> usize {
+        let next = self.lines.partition_point(|start| *start <= offset);
+        self.lines.get(next).map_or(self.text.len(), |start| start - 1)
+    }
+
     /// A line, counted from 1, without the blanks around it.
     #[must_use]
     pub fn whole_line(&self, line: u32) -> Place {
@@ -400,10 +414,12 @@ impl Source {
     /// Cuts a range to one line and to character boundaries: a place is to be found, not to be quoted whole.
     fn clamp(&self, range: Range<usize>) -> Range<usize> {
         let start = floor(&self.text, range.start);
-        let rest = self.text.get(start..).unwrap_or_default();
-        let line_end = start + rest.find('\n').unwrap_or(rest.len());
-        let line_end = start + self.text.get(start..line_end).unwrap_or_default().trim_end().len();
-        let mut end = range.end.min(line_end).max(start);
+        let mut end = range.end.max(start);
+        // Found among the lines and not in the text, whose one line may be long.
+        let line_end = self.end_of_line(start);
+        if end >= line_end {
+            end = start + self.text.get(start..line_end).unwrap_or_default().trim_end().len();
+        }
         while !self.text.is_char_boundary(end) {
             end += 1;
         }

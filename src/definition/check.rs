@@ -44,7 +44,10 @@ fn key_of(reference: &Reference) -> Option<&str> {
 
 /// Contexts find names whatever their case.
 pub(crate) fn same(a: &str, b: &str) -> bool {
-    a.to_lowercase() == b.to_lowercase()
+    let lowercase = |text: &'_ str| text.chars().flat_map(char::to_lowercase).collect::<String>();
+    a == b
+        || a.len() == b.len() && a.eq_ignore_ascii_case(b)
+        || !(a.is_ascii() && b.is_ascii()) && lowercase(a) == lowercase(b)
 }
 
 fn sensitive<'a>(definition: &'a Definition, key: &str) -> Option<&'a str> {

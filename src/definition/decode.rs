@@ -14,6 +14,10 @@ use crate::expression::template::{self, Part};
 use crate::expression::{Expr, SyntaxError, Template, Value};
 use crate::source::{FileId, Place, Route, Sources};
 
+/// The most entries of a list or a mapping of the user's own keys: far more than anyone writes, and few enough that all
+/// of them can be compared with each other.
+const MOST_ENTRIES: usize = 1000;
+
 /// A value of the file, and the way to it.
 #[derive(Clone, Debug)]
 pub(super) struct Node<'a> {
@@ -171,6 +175,23 @@ impl<'s> Decoder<'s> {
 
     /// The entries of a mapping with keys of the user's own.
     pub(super) fn entries<'a>(&mut self, node: &Node<'a>, what: &str) -> Option<Vec<(&'a str, Node<'a>)>> {
+        let mut entries = self.pairs(node, what)?;
+        self.at_most(&mut entries, node, what);
+        Some(entries)
+    }
+
+    /// Leaves out what is beyond [`MOST_ENTRIES`], which is an error.
+    fn at_most<T>(&mut self, entries: &mut Vec<T>, node: &Node<'_>, what: &str) {
+        let count = entries.len();
+        if count > MOST_ENTRIES {
+            let message = format!("{what} has {count} entries, and {MOST_ENTRIES} is the most");
+            self.push(Diagnostic::error(diagnostic::TOO_MANY, message).at(Place::Key(node.route.clone())));
+            entries.truncate(MOST_ENTRIES);
+        }
+    }
+
+    /// The entries of any mapping.
+    fn pairs<'a>(&mut self, node: &Node<'a>, what: &str) -> Option<Vec<(&'a str, Node<'a>)>> {
         let Yaml::Mapping(mapping) = node.value else {
             self.wrong_type(&format!("{what}, a mapping"), node);
             return None;
@@ -196,7 +217,7 @@ impl<'s> Decoder<'s> {
             self.push(no_table(node, keys));
             return None;
         }
-        let entries = self.entries(node, keys.of)?;
+        let entries = self.pairs(node, keys.of)?;
         for (key, node) in &entries {
             if !keys.knows(key) {
                 self.unknown_key(key, node, keys);
@@ -232,13 +253,15 @@ impl<'s> Decoder<'s> {
     }
 
     /// The items of a list.
-    pub(super) fn items<'a>(&mut self, node: &Node<'a>, what: &str) -> Option<Vec<Node<'a>>> {
-        let Yaml::Sequence(items) = node.value else {
-            self.wrong_type(&format!("{what}, a list"), node);
+    pub(super) fn items<'a>(&mut self, list: &Node<'a>, what: &str) -> Option<Vec<Node<'a>>> {
+        let Yaml::Sequence(items) = list.value else {
+            self.wrong_type(&format!("{what}, a list"), list);
             return None;
         };
-        let node = |(index, value)| Node { value, route: node.route.index(index) };
-        Some(items.iter().enumerate().map(node).collect())
+        let node = |(index, value)| Node { value, route: list.route.index(index) };
+        let mut nodes = items.iter().enumerate().map(node).collect();
+        self.at_most(&mut nodes, list, what);
+        Some(nodes)
     }
 
     /// A scalar or a collection as a value of the expression language.

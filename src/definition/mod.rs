@@ -14,6 +14,8 @@ mod decode;
 mod files;
 mod given;
 mod language;
+#[cfg(test)]
+mod large;
 mod load;
 mod model;
 mod numbers;

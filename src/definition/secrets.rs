@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use serde_yaml::Value as Yaml;
 
-use crate::diagnostic::{Diagnostic, LITERAL_SECRET};
+use crate::diagnostic::{Diagnostic, LITERAL_SECRET, MOST_TOLD};
 use crate::source::{Place, Route, Segment, Sources};
 
 /// A token that begins with a fixed text.
@@ -67,6 +67,9 @@ pub(super) fn literal(sources: &Sources) -> Vec<Diagnostic> {
 
 /// Looks at a value and into it. `sensitive`: the mapping that it is in declares a sensitive variable.
 fn look(value: &Yaml, route: &Route, sensitive: bool, found: &mut Vec<Diagnostic>) {
+    if found.len() > MOST_TOLD {
+        return;
+    }
     match value {
         Yaml::String(text) => found.extend(in_text(text, route, sensitive)),
         Yaml::Sequence(items) => {
@@ -104,6 +107,8 @@ fn by_form(text: &str, place: impl Fn(Range<usize>) -> Place) -> Vec<Diagnostic>
     let keys = private_keys(text).map(|range| ("a private key", range));
     let tokens = FORMS.iter().flat_map(|form| tokens(form, text).map(|range| (form.what, range)));
     keys.chain(tokens)
+        // One more than is told, so that it is told that there are more.
+        .take(MOST_TOLD + 1)
         .map(|(what, range)| warning("secret", &format!("{what} stands here as text"), place(range)))
         .collect()
 }

@@ -1,5 +1,7 @@
 //! Variables that nothing reads.
 
+use std::collections::HashSet;
+
 use super::decode::Use;
 use super::model::{Definition, Variable};
 use crate::diagnostic::Diagnostic;
@@ -12,7 +14,7 @@ pub(super) fn unused(definition: &Definition, uses: &[Use]) -> Vec<Diagnostic> {
     let references: Vec<Reference> = uses.iter().flat_map(|one| one.expr.references()).collect();
     let of_vars = references.iter().filter(|reference| reference.context.eq_ignore_ascii_case("vars"));
     // None: `toJSON(vars)` and `vars[…]` may read any.
-    let read: Option<Vec<String>> = of_vars
+    let read: Option<HashSet<String>> = of_vars
         .map(|reference| match reference.path.first() {
             Some(Segment::Key(key)) => Some(key.to_lowercase()),
             _ => None,

@@ -128,7 +128,7 @@ mod tests {
                 }
               }
             ],
-            "ruleIndex": 4,
+            "ruleIndex": 5,
             "relatedLocations": [
               {
                 "physicalLocation": {
@@ -170,7 +170,7 @@ mod tests {
                 }
               }
             ],
-            "ruleIndex": 16
+            "ruleIndex": 20
           }
         ]
         "#);

@@ -20,6 +20,12 @@ pub const MAX_CELLS: usize = 256;
 /// A product beyond this is not even looked at: no `exclude` that a person writes makes [`MAX_CELLS`] of it.
 const MAX_PRODUCT: usize = 65_536;
 
+/// How many keys a matrix, or an entry of its lists, may have.
+const MAX_KEYS: usize = 256;
+
+/// How often an entry of `exclude` or `include` is compared with a combination, at most.
+const MAX_COMPARISONS: usize = 1 << 24;
+
 /// A matrix, its expressions already evaluated.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Matrix {
@@ -74,6 +80,10 @@ pub enum MatrixError {
     EmptyInclude { index: usize },
     #[error("the matrix makes {cells} jobs, and {MAX_CELLS} is the most")]
     TooManyCells { cells: usize },
+    #[error("the matrix has {keys} keys, and {MAX_KEYS} is the most")]
+    TooManyKeys { keys: usize },
+    #[error("`include` and `exclude` have {entries} entries, too many for {combinations} combinations")]
+    TooManyEntries { entries: usize, combinations: usize },
 }
 
 /// Expands a matrix. None is an answer: everything may be excluded.
@@ -118,6 +128,11 @@ pub fn expand(matrix: &Matrix) -> Result<Vec<Cell>, Vec<MatrixError>> {
 
 /// The size of the product, or all that is wrong.
 fn check(matrix: &Matrix) -> Result<usize, Vec<MatrixError>> {
+    let lists = matrix.include.iter().chain(&matrix.exclude);
+    let keys = lists.map(Map::len).fold(matrix.vectors.len(), usize::max);
+    if keys > MAX_KEYS {
+        return Err(vec![MatrixError::TooManyKeys { keys }]);
+    }
     let mut errors = Vec::new();
     if matrix.vectors.is_empty() && matrix.include.is_empty() {
         errors.push(MatrixError::NoVectors);
@@ -145,6 +160,10 @@ fn check(matrix: &Matrix) -> Result<usize, Vec<MatrixError>> {
     let product = matrix.vectors.iter().fold(1_usize, |product, (_, values)| product.saturating_mul(values.len()));
     if product > MAX_PRODUCT {
         errors.push(MatrixError::TooManyCells { cells: product });
+    }
+    let entries = matrix.include.len().saturating_add(matrix.exclude.len());
+    if product <= MAX_PRODUCT && product.saturating_mul(entries) > MAX_COMPARISONS {
+        errors.push(MatrixError::TooManyEntries { entries, combinations: product });
     }
     // Without a vector there is no combination, not the empty one.
     let product = if matrix.vectors.is_empty() { 0 } else { product };

@@ -21,6 +21,9 @@ use crate::source::{Place, Route, Sources};
 /// Characters of a commit's name in a version, where git does not say them: as many as `git.short-sha` has.
 const SHORT_COMMIT: usize = 8;
 
+/// The most that all jobs' definitions may be together, in bytes: 256 jobs of 512 KiB.
+const MOST_PLANNED: usize = 128 * 1024 * 1024;
+
 /// One platform's build of one matrix cell, before it is resolved.
 pub(super) struct Target<'a> {
     pub(super) id: JobId,
@@ -74,10 +77,14 @@ pub fn plan(
 #[must_use]
 pub fn attempt(sources: &Sources, definition: &Definition, inputs: &Inputs, root: &Utf8Path) -> Attempt {
     let matrix_known = is_matrix_known(definition);
-    let targets = targets(definition, matrix_known);
+    let mut targets = targets(definition, matrix_known);
     let mut resolver = Resolver::new(definition, sources, None);
     let common = common(&mut resolver, inputs);
     let mut diagnostics = resolver.diagnostics;
+    if let Some(too_large) = too_large(sources, definition, targets.len()) {
+        diagnostics.push(too_large);
+        targets.clear();
+    }
     let (mut jobs, mut steps, mut platforms, mut files) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
     for target in targets {
         let named = matrix_known.then(|| target.id.clone());
@@ -93,6 +100,16 @@ pub fn attempt(sources: &Sources, definition: &Definition, inputs: &Inputs, root
     let (git, ci, name) = (inputs.facts.git.clone(), inputs.facts.ci.clone(), definition.name.clone());
     let plan = Plan { name, version, jobs, platforms, fail_fast, max_parallel, git, ci, files };
     Attempt { plan, steps, diagnostics }
+}
+
+/// Each job has its own copy of the steps, so many jobs of large steps could fill the memory.
+fn too_large(sources: &Sources, definition: &Definition, jobs: usize) -> Option<Diagnostic> {
+    let files = definition.files.iter().map(|file| sources.get(file.id)).chain([sources.main()]);
+    let bytes: usize = files.map(|source| source.text().len()).sum();
+    let message = format!("{jobs} jobs of a definition of {bytes} bytes are more than a plan can hold");
+    let help = "upload what is large as a file, or split the definition";
+    let diagnostic = Diagnostic::error(diagnostic::TOO_MANY, message).help(help);
+    (bytes.saturating_mul(jobs) > MOST_PLANNED).then_some(diagnostic)
 }
 
 /// Whether the cells of the matrix are those that were meant.

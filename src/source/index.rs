@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
-use super::scalar::{Map, Style};
-use super::{FileId, Place, Route, Segment, core};
-use crate::diagnostic::{Diagnostic, Label};
+use super::scalar::{Map, Piece, Style};
+use super::{FileId, Place, Route, Segment, core, scalar};
+use crate::diagnostic::{Diagnostic, Label, TOO_MANY};
 
 /// As deep as the YAML decoder itself goes.
 const DEEPEST: usize = 128;
@@ -15,8 +16,14 @@ const DEEPEST: usize = 128;
 /// How many mappings a chain of merge keys may lead through before looking stops: a cycle has no end.
 const LONGEST_MERGE: usize = 16;
 
+/// How many keys and values a file may have: far more than a person writes, and few enough to be held in memory twice.
+const MOST_NODES: usize = 200_000;
+
 /// What a node costs beside its text when an alias repeats it, in bytes.
 const NODE_COST: usize = 32;
+
+/// What an expression costs beside its text when an alias repeats it, in bytes.
+const EXPRESSION_COST: usize = 1024;
 
 /// How much aliases may repeat in all, in bytes: beyond what people write, and far below what fills a machine's memory.
 const MOST_REPEATED: usize = 16 * 1024 * 1024;
@@ -37,14 +44,53 @@ pub(super) struct Node {
 
 #[derive(Clone, Debug)]
 pub(super) enum Content {
-    /// `tagged`: a tag says of which type it is, not its text.
+    /// `tagged`: a tag says of which type it is, not its text. `pieces` are found when they are first asked for: one
+    /// large text may have many places.
     Scalar {
         style: Style,
         text: String,
         tagged: bool,
+        pieces: OnceLock<Vec<Piece>>,
     },
     Sequence(Vec<usize>),
-    Mapping(Vec<Pair>),
+    Mapping(Pairs),
+}
+
+/// The pairs of a mapping, in the order of the file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pairs {
+    list: Vec<Pair>,
+    /// Positions in `list` sorted by key, then as the file has them: mappings may be large, and are looked into often.
+    by_key: Vec<u32>,
+}
+
+impl Pairs {
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Pair> {
+        self.list.iter()
+    }
+
+    /// The first pair with a key.
+    fn get(&self, key: &str) -> Option<&Pair> {
+        let at = self.by_key.partition_point(|position| self.key_at(*position) < key);
+        let pair = self.list.get(*self.by_key.get(at)? as usize)?;
+        (pair.key == key).then_some(pair)
+    }
+
+    fn key_at(&self, position: u32) -> &str {
+        self.list.get(position as usize).map_or("", |pair| pair.key.as_str())
+    }
+
+    /// Makes [`Pairs::get`] find all of them.
+    fn complete(&mut self) {
+        // A file has fewer nodes than that.
+        let mut by_key: Vec<u32> = (0..u32::try_from(self.list.len()).unwrap_or(u32::MAX)).collect();
+        by_key.sort_by_key(|position| self.key_at(*position));
+        self.by_key = by_key;
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -83,8 +129,9 @@ impl<'a> Found<'a> {
 
     pub(super) fn scalar(&self, file: &str) -> Option<Map<'a>> {
         match self.node {
-            Some(Node { span, content: Content::Scalar { style, text, .. } }) if self.exact => {
-                Some(Map::new(file, span.clone(), *style, text))
+            Some(Node { span, content: Content::Scalar { style, text, pieces, .. } }) if self.exact => {
+                let pieces = pieces.get_or_init(|| scalar::pieces(file, span.clone(), *style, text));
+                Some(Map::new(text, pieces))
             }
             _ => None,
         }
@@ -107,7 +154,7 @@ impl<'a> Found<'a> {
     fn node_range(&self) -> Range<usize> {
         match self.node {
             Some(Node { span, content: Content::Mapping(pairs) }) if span.is_empty() => {
-                pairs.first().map_or_else(|| span.clone(), |pair| pair.key_span.clone())
+                pairs.iter().next().map_or_else(|| span.clone(), |pair| pair.key_span.clone())
             }
             Some(node) => node.span.clone(),
             None => 0..0,
@@ -158,14 +205,14 @@ impl Index {
     }
 
     /// A mapping's own pair, else one that it merges.
-    fn pair<'a>(&'a self, pairs: &'a [Pair], key: &str, depth: usize) -> Option<&'a Pair> {
-        if let Some(pair) = pairs.iter().find(|pair| pair.key == key) {
+    fn pair<'a>(&'a self, pairs: &'a Pairs, key: &str, depth: usize) -> Option<&'a Pair> {
+        if let Some(pair) = pairs.get(key) {
             return Some(pair);
         }
         if depth == LONGEST_MERGE {
             return None;
         }
-        let merge = pairs.iter().find(|pair| pair.key == "<<")?;
+        let merge = pairs.get("<<")?;
         let merged = match &self.nodes.get(merge.value)?.content {
             Content::Sequence(items) => items.as_slice(),
             _ => std::slice::from_ref(&merge.value),
@@ -178,7 +225,7 @@ impl Index {
 
     /// An error for every whole number that is larger than what is read exactly.
     pub(super) fn large_numbers(&self) -> Vec<Diagnostic> {
-        let is_large = |node: &&Node| matches!(&node.content, Content::Scalar { style: Style::Plain, text, tagged: false } if core::is_large(text));
+        let is_large = |node: &&Node| matches!(&node.content, Content::Scalar { style: Style::Plain, text, tagged: false, .. } if core::is_large(text));
         let error = |node: &Node| {
             Diagnostic::error("yaml", "this whole number is larger than what can be read exactly")
                 .at(Place::Bytes(self.file, node.span.clone()))
@@ -193,7 +240,7 @@ impl Index {
         for node in &self.nodes {
             let Content::Mapping(pairs) = &node.content else { continue };
             let mut seen: HashMap<&str, &Range<usize>> = HashMap::new();
-            for pair in pairs {
+            for pair in pairs.iter() {
                 match seen.get(pair.key.as_str()) {
                     None => drop(seen.insert(&pair.key, &pair.key_span)),
                     Some(first) => diagnostics.push(duplicate(self.file, &pair.key, first, &pair.key_span)),
@@ -240,6 +287,11 @@ struct Builder {
 impl Builder {
     fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Diagnostic> {
         let range = span.byte_range().unwrap_or(0..0);
+        if self.nodes.len() >= MOST_NODES {
+            return Err(Diagnostic::error(TOO_MANY, format!("the file has more than {MOST_NODES} keys and values"))
+                .label(Label::new(Place::Bytes(self.file, range)).text("so many are before this"))
+                .help("nobody writes so many by hand: what is large belongs into a file that a step uploads"));
+        }
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
@@ -257,13 +309,14 @@ impl Builder {
                     ScalarStyle::Folded => Style::Folded,
                     ScalarStyle::Plain => Style::Plain,
                 };
-                let content = Content::Scalar { style, text: text.into_owned(), tagged: tag.is_some() };
+                let content =
+                    Content::Scalar { style, text: text.into_owned(), tagged: tag.is_some(), pieces: OnceLock::new() };
                 let node = self.add(range, content, anchor);
                 self.close(node);
                 self.place(node)?;
             }
             Event::SequenceStart(_, anchor, _) => self.begin(range, Content::Sequence(Vec::new()), anchor)?,
-            Event::MappingStart(_, anchor, _) => self.begin(range, Content::Mapping(Vec::new()), anchor)?,
+            Event::MappingStart(_, anchor, _) => self.begin(range, Content::Mapping(Pairs::default()), anchor)?,
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(frame) = self.open.pop() {
                     self.close(frame.node);
@@ -304,9 +357,12 @@ impl Builder {
 
     /// Sums up a node that is complete.
     fn close(&mut self, node: usize) {
+        if let Some(Node { content: Content::Mapping(pairs), .. }) = self.nodes.get_mut(node) {
+            pairs.complete();
+        }
         let cost_of = |node: usize| self.costs.get(node).copied().flatten().unwrap_or_default();
         let inside = match self.nodes.get(node).map(|node| &node.content) {
-            Some(Content::Scalar { text, .. }) => text.len(),
+            Some(Content::Scalar { text, .. }) => text.len() + text.matches("${{").count() * EXPRESSION_COST,
             Some(Content::Sequence(items)) => items.iter().map(|item| cost_of(*item)).fold(0, usize::saturating_add),
             Some(Content::Mapping(pairs)) => {
                 let costs = pairs.iter().map(|pair| cost_of(pair.value).saturating_add(NODE_COST + pair.key.len()));
@@ -353,7 +409,7 @@ impl Builder {
         match self.nodes.get_mut(frame.node).map(|node| &mut node.content) {
             Some(Content::Sequence(items)) => items.push(node),
             Some(Content::Mapping(pairs)) => {
-                pairs.extend(frame.key.take().map(|(key, key_span)| Pair { key, key_span, value: node }));
+                pairs.list.extend(frame.key.take().map(|(key, key_span)| Pair { key, key_span, value: node }));
             }
             _ => {}
         }

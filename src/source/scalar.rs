@@ -14,25 +14,31 @@ pub(super) enum Style {
     Folded,
 }
 
-/// Pieces of decoded text that stand in the file as they are.
+/// Decoded offset and file offset of the start of a piece of decoded text that stands in the file as it is.
+pub(super) type Piece = (usize, usize);
+
+/// The pieces, ascending by decoded offset, of a scalar whose decoded text is `text`, written in `file` at `span`.
+pub(super) fn pieces(file: &str, span: Range<usize>, style: Style, text: &str) -> Vec<Piece> {
+    let mut pieces = match style {
+        Style::Plain | Style::Single | Style::Double => flow(file, span.clone(), style),
+        Style::Literal => literal(file, span.start, text),
+        Style::Folded => folded(file, span.start, text),
+    };
+    if pieces.first().is_none_or(|(decoded, _)| *decoded > 0) {
+        pieces.insert(0, (0, span.start));
+    }
+    pieces
+}
+
+/// A scalar's decoded text, and its pieces.
 #[derive(Debug)]
 pub(super) struct Map<'a> {
     text: &'a str,
-    /// Decoded offset and file offset of the start of each piece, ascending by decoded offset.
-    pieces: Vec<(usize, usize)>,
+    pieces: &'a [Piece],
 }
 
 impl<'a> Map<'a> {
-    /// The map of a scalar whose decoded text is `text`, written in `file` at `span`.
-    pub(super) fn new(file: &str, span: Range<usize>, style: Style, text: &'a str) -> Self {
-        let mut pieces = match style {
-            Style::Plain | Style::Single | Style::Double => flow(file, span.clone(), style),
-            Style::Literal => literal(file, span.start, text),
-            Style::Folded => folded(file, span.start, text),
-        };
-        if pieces.first().is_none_or(|(decoded, _)| *decoded > 0) {
-            pieces.insert(0, (0, span.start));
-        }
+    pub(super) fn new(text: &'a str, pieces: &'a [Piece]) -> Self {
         Self { text, pieces }
     }
 
@@ -70,7 +76,7 @@ fn block_lines(file: &str, start: usize) -> impl Iterator<Item = (usize, &str)> 
 }
 
 /// Literal blocks keep their lines: each is the file's without its indentation.
-fn literal(file: &str, start: usize, text: &str) -> Vec<(usize, usize)> {
+fn literal(file: &str, start: usize, text: &str) -> Vec<Piece> {
     let mut decoded = 0;
     let mut pieces = Vec::new();
     for ((at, raw), line) in block_lines(file, start).zip(text.split('\n')) {
@@ -81,7 +87,7 @@ fn literal(file: &str, start: usize, text: &str) -> Vec<(usize, usize)> {
 }
 
 /// Folded blocks join lines: each line of the file is looked for where the one before ended.
-fn folded(file: &str, start: usize, text: &str) -> Vec<(usize, usize)> {
+fn folded(file: &str, start: usize, text: &str) -> Vec<Piece> {
     let mut decoded = 0;
     let mut pieces = Vec::new();
     for (at, raw) in block_lines(file, start) {
@@ -98,7 +104,7 @@ fn folded(file: &str, start: usize, text: &str) -> Vec<(usize, usize)> {
 }
 
 /// Plain and quoted scalars: line breaks fold, quotes and escapes decode.
-fn flow(file: &str, span: Range<usize>, style: Style) -> Vec<(usize, usize)> {
+fn flow(file: &str, span: Range<usize>, style: Style) -> Vec<Piece> {
     let raw = file.get(span.clone()).unwrap_or_default();
     let quote = usize::from(style != Style::Plain);
     let mut pieces = vec![(0, span.start + quote)];
@@ -123,6 +129,7 @@ fn next(rest: &str, style: Style) -> (usize, usize) {
     match rest.chars().next() {
         // One line break folds to a space; more are kept but for the first.
         _ if breaks > 0 => (blank, if breaks == 1 { 1 } else { breaks - 1 }),
+        _ if blank > 0 => (blank, blank),
         Some('\'') if style == Style::Single => (2, 1),
         Some('\\') if style == Style::Double => escape(rest),
         Some(char) => (char.len_utf8(), char.len_utf8()),

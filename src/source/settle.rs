@@ -33,7 +33,7 @@ fn node(value: &mut Value, index: &Index, number: usize) -> Result<(), usize> {
             items.iter_mut().zip(numbers).try_for_each(|(item, number)| node(item, index, *number))
         }
         (Value::Mapping(mapping), Content::Mapping(pairs)) if mapping.len() == pairs.len() => {
-            mapping.iter_mut().zip(pairs).try_for_each(|((key, item), pair)| {
+            mapping.iter_mut().zip(pairs.iter()).try_for_each(|((key, item), pair)| {
                 let same = key.as_str().is_none_or(|key| key == pair.key);
                 if same { node(item, index, pair.value) } else { Err(pair.value) }
             })

@@ -88,7 +88,7 @@ fn code_scanning_gets_results_whose_rules_explain_themselves() {
           }
         }
       ],
-      "ruleIndex": 4
+      "ruleIndex": 5
     }
     "#);
     let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();

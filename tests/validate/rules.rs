@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use ovenbird::diagnostic::rules::{self, Rule};
+use ovenbird::diagnostic::{LITERAL_SECRET, TOO_MANY};
 use regex::Regex;
 
 use crate::project::Project;
 
 /// Rules about the command line or about files too large for an example.
-const WITHOUT_DEFINITION: [&str; 5] =
-    ["file-size", "unknown-variable", "variable-type", "unknown-job", "variables-file"];
+const WITHOUT_DEFINITION: [&str; 6] =
+    ["file-size", "too-many", "unknown-variable", "variable-type", "unknown-job", "variables-file"];
 
 /// A repository with what the examples name.
 fn example(definition: &str) -> Project {
@@ -45,8 +46,7 @@ fn every_wrong_example_breaks_its_rule_and_every_right_one_is_valid() {
 
 #[test]
 fn every_rule_that_the_code_names_is_documented_and_no_other() {
-    let mut used =
-        BTreeSet::from([ovenbird::diagnostic::LITERAL_SECRET, ovenbird::matrix::NEEDS_CONTEXTS].map(str::to_owned));
+    let mut used = BTreeSet::from([LITERAL_SECRET, TOO_MANY, ovenbird::matrix::NEEDS_CONTEXTS].map(str::to_owned));
     collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut used);
     let documented: BTreeSet<String> = rules::all().map(|rule| rule.name.to_owned()).collect();
     assert_eq!(used, documented);
