@@ -7,6 +7,7 @@
 mod core;
 #[cfg(test)]
 pub(crate) mod dedent;
+mod hint;
 mod index;
 mod merge;
 mod scalar;

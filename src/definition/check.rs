@@ -144,6 +144,7 @@ impl Checker<'_> {
             let message = format!("the context `{context}` is not known here");
             let diagnostic = self.error("unknown-context", message, span);
             return match context {
+                "env" => diagnostic.help("`env` is known in steps: use a variable instead, `vars.NAME`"),
                 "steps" => diagnostic.help("how the steps before ended can be asked in `if:` only"),
                 _ => diagnostic.help(format!("what is known: {}", list.join(", "))),
             };
@@ -161,6 +162,7 @@ impl Checker<'_> {
                 "the run is `ci` and the commit `git`, such as `ci.ref` and `git.sha`, on every CI; for all else declare \
                  a variable with `env:`, and use `vars.NAME`",
             ),
+            status if is_status_function(status) => diagnostic.help(format!("did you mean `{status}()`?")),
             "inputs" | "needs" => diagnostic
                 .help("a definition does not know its workflow: declare a variable with `env:`, and use `vars.NAME`"),
             _ => diagnostic.nearest(context, "known contexts", allowed.iter().copied()),
@@ -176,7 +178,8 @@ impl Checker<'_> {
         };
         let names: Vec<&str> = self.definition.variables.iter().map(|variable| variable.name.as_str()).collect();
         if let Some(diagnostic) = self.unknown(reference, key, "there is no variable", "known variables", &names) {
-            return Some(diagnostic);
+            let declare = || diagnostic.clone().help(format!("declare it: `variables: {{ {key}: … }}`"));
+            return Some(if names.is_empty() { declare() } else { diagnostic });
         }
         let name = sensitive(self.definition, key)?;
         self.sensitive(name, reference)
