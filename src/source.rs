@@ -260,8 +260,7 @@ impl Source {
 
     fn read(&mut self) -> Vec<Diagnostic> {
         if self.text.len() > LARGEST_FILE {
-            let message =
-                format!("the file has {} bytes, more than the {LARGEST_FILE} that one may have", self.text.len());
+            let message = format!("the file has {} bytes, and 10 MiB is the most that one may have", self.text.len());
             return vec![Diagnostic::error("file-size", message).at(Place::Bytes(self.id, 0..0))];
         }
         match Index::build(self.id, &self.text) {
@@ -756,7 +755,7 @@ mod tests {
     fn a_file_of_more_than_ten_mebibytes_is_not_even_read() {
         let (_, diagnostics) = Sources::parse("x", &"# comment\n".repeat(LARGEST_FILE / 10 + 1));
         let messages: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
-        assert_eq!(messages, ["the file has 10485770 bytes, more than the 10485760 that one may have"]);
+        assert_eq!(messages, ["the file has 10485770 bytes, and 10 MiB is the most that one may have"]);
     }
 
     #[test]

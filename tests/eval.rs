@@ -88,7 +88,8 @@ fn the_contexts_are_those_of_the_first_job_or_of_the_one_that_is_named() {
     "#);
     assert_snapshot!(eval(&["--", "vars"]), @r#"
     {
-      "port": 8080
+      "port": 8080,
+      "token": "***"
     }
     "#);
     assert_snapshot!(eval(&["--job", "trixi", "--", "matrix"]), @"
@@ -97,6 +98,7 @@ fn the_contexts_are_those_of_the_first_job_or_of_the_one_that_is_named() {
      = help: did you mean `trixie`?
      = help: jobs: `bookworm`, `trixie`
 
+    to read more: ovenbird explain unknown-job
     exit status Some(2)
     ");
 }
@@ -132,7 +134,7 @@ fn a_key_that_is_not_there_is_null_and_a_context_that_is_not_there_an_error() {
       |         ^^^^^
       |
       = help: did you mean `matrix`?
-      = help: contexts: `vars`, `matrix`, `platform`, `env`
+      = help: contexts: `vars`, `git`, `ci`, `matrix`, `strategy`, `image`, `job`, `platform`, `env`
 
     exit status Some(2)
     ");
@@ -211,8 +213,7 @@ fn a_wrong_definition_is_told_where_its_contexts_are_needed() {
       | ^^^^^^^^^
       |
       = help: did you mean `platforms`?
-      = help: known keys: `name`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
-
+      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
     exit status Some(2)
     ");
 }
@@ -233,4 +234,20 @@ fn each_line_of_standard_input_is_an_expression() {
     "#);
     assert_snapshot!(eval_with(&files, &[], "vars.port\n"), @"8080");
     assert_snapshot!(eval_with(&files, &[], ""), @"");
+}
+
+#[test]
+fn files_are_digested_from_the_folder_of_the_definition_or_here() {
+    let files = [("lock", "1")];
+    assert_snapshot!(eval_with(&files, &["--", "hashFiles('lo*')"], ""), @r#""9c2e4d8fe97d881430de4e754b4205b9c27ce96715231cffc4337340cb110280""#);
+    assert_snapshot!(eval_with(&files, &["--", "hashFiles('none') == ''"], ""), @"true");
+    assert_snapshot!(eval_with(&files, &["--", "hashFiles('../lock')"], ""), @"
+    error[expression]: the pattern `../lock` has a `..`, which can't be in one
+     --> expression:1:1
+      |
+    1 | hashFiles('../lock')
+      | ^^^^^^^^^^^^^^^^^^^^
+
+    exit status Some(2)
+    ");
 }

@@ -10,7 +10,7 @@ use ovenbird::context::{Events, JobCtx};
 use ovenbird::event::{Body, JobId, Outcome};
 use ovenbird::guest::local::Local;
 use ovenbird::journal::Journal;
-use ovenbird::plan::job::Job;
+use ovenbird::plan::job::{Job, WIRE_VERSION};
 use ovenbird::secret::Secrets;
 use ovenbird::step::{Summary, run_all};
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ fn job(root: &Utf8Path, steps: Vec<Value>) -> Job {
         "connect": { "user": "root", "timeout": 1 },
     });
     serde_json::from_value(json!({
-        "version": 1, "id": "test", "name": "test", "definition": "ovenbird.yml", "definition-digest": "",
+        "version": WIRE_VERSION, "id": "test", "name": "test", "definition": "ovenbird.yml", "definition-digest": "",
         "root": root, "matrix": {}, "platform": platform, "env": [], "steps": steps, "outputs": [], "secrets": [],
     }))
     .unwrap()
@@ -80,7 +80,8 @@ fn job(root: &Utf8Path, steps: Vec<Value>) -> Job {
 
 fn step(index: usize, action: &Value, more: &Value) -> Value {
     let mut step = json!({
-        "index": index, "id": null, "name": format!("step {index}"), "line": 10, "condition": "success", "env": [],
+        "index": index, "id": null, "name": format!("step {index}"), "file": "ovenbird.yml", "line": 10,
+        "condition": "success", "env": [],
         "timeout": null, "retry": { "attempts": 1, "delay": 0 }, "continue-on-error": false, "action": action,
     });
     step.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -135,6 +136,29 @@ async fn files_go_up_scripts_run_and_results_come_down() {
     let (summary, _) = bench.run(&server, &Secrets::default(), vec![step(0, &download, &json!({}))]).await;
     assert_eq!(summary.outcome, Outcome::Success, "{summary:?}");
     assert_eq!(std::fs::read_to_string(bench.path("root/logs/result")).unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn outputs_come_from_the_guest_and_go_into_a_step_file_and_out_of_it() {
+    let (bench, server) = (Bench::new(), Server::debian());
+    let late = |expr: &str| json!([{ "expr": expr }]);
+    let env = |expr: &str| json!({ "env": [{ "name": "VALUE", "value": late(expr) }] });
+    let mut inner = step(2, &run("echo \"port=${VALUE%%[!0-9]*}\" >>\"$OVENBIRD_OUTPUT\""), &env("inputs.given"));
+    inner.as_object_mut().unwrap().insert("id".to_owned(), json!("one"));
+    let uses = json!({ "uses": {
+        "file": "part.yml", "steps": [inner],
+        "inputs": [{ "name": "given", "value": late("steps.find.outputs.port") }],
+        "outputs": [{ "name": "port", "value": late("steps.one.outputs.port") }],
+    }});
+    let steps = vec![
+        step(0, &run("printf 'port<<E\\n80\\n\\n$(id)\\nE\\n' >>\"$OVENBIRD_OUTPUT\""), &json!({ "id": "find" })),
+        step(1, &uses, &json!({ "id": "part" })),
+        step(3, &run("printf '%s\\n' \"[$VALUE]\""), &env("toJSON(steps.find.outputs)")),
+        step(4, &run("printf '%s\\n' \"[$VALUE]\""), &env("steps.part.outputs.port")),
+    ];
+    let (summary, lines) = bench.run(&server, &Secrets::default(), steps).await;
+    assert_eq!(summary.failure, None);
+    assert_eq!(lines, ["[{", r#"  "port": "80\n\n$(id)""#, "}]", "[80]"]);
 }
 
 #[tokio::test]

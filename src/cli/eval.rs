@@ -9,6 +9,7 @@ use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::exit::{Exit, Wrong};
+use super::hash_files::HashFiles;
 use super::load::{self, DEFINITION};
 use crate::diagnostic::{self, Diagnostic};
 use crate::expression::{
@@ -47,11 +48,11 @@ pub(super) fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
             let needs_contexts = read(text).is_ok_and(|expression| expression.needs_contexts());
             let contexts = if needs_contexts { contexts(args, colour)? } else { Some(Object::new()) };
             let Some(contexts) = contexts else { return Ok(Exit::Wrong) };
-            answer(text, &Situation(contexts), colour)
+            answer(text, &Situation::new(args, contexts)?, colour)
         }
         None => {
             let Some(contexts) = contexts(args, colour)? else { return Ok(Exit::Wrong) };
-            prompt(&Situation(contexts), colour)
+            prompt(&Situation::new(args, contexts)?, colour)
         }
     }
 }
@@ -84,15 +85,32 @@ fn given_contexts(given: &str) -> Result<Object, Wrong> {
 }
 
 /// The contexts, and the status functions of a job in which all went well so far.
-struct Situation(Object);
+struct Situation {
+    contexts: Object,
+    files: HashFiles,
+}
+
+impl Situation {
+    /// `hashFiles` begins at the folder of the definition, also where there is none.
+    fn new(args: &Args, contexts: Object) -> anyhow::Result<Self> {
+        let file = args.file.as_deref().unwrap_or(Utf8Path::new(DEFINITION));
+        let folder = file.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+        let root = folder.canonicalize_utf8().with_context(|| format!("failed to find `{folder}`"))?;
+        Ok(Self { contexts, files: HashFiles::new(&root) })
+    }
+}
 
 impl Environment for Situation {
     fn context(&self, name: &str) -> Option<Value> {
-        self.0.get(name).cloned()
+        self.contexts.get(name).cloned()
     }
 
-    fn call(&self, name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
+    fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>> {
         match name {
+            "hashFiles" => {
+                let patterns: Vec<String> = args.iter().map(Value::to_string).collect();
+                Some(self.files.hash(&patterns).map(Value::String))
+            }
             "success" | "always" => Some(Ok(Value::Bool(true))),
             "failure" | "cancelled" => Some(Ok(Value::Bool(false))),
             _ => None,
@@ -146,10 +164,10 @@ fn value(text: &str, situation: &Situation) -> Result<Value, Diagnostic> {
             let span = start..(start + reference.context.len()).min(reference.span.end);
             let message = format!("unrecognized named-value `{}`", reference.context);
             let unknown = diagnostic(message, span);
-            return Err(if situation.0.is_empty() {
+            return Err(if situation.contexts.is_empty() {
                 unknown.help(format!("there are no contexts here: give `--contexts`, or run it beside `{DEFINITION}`"))
             } else {
-                unknown.nearest(&reference.context, "contexts", situation.0.keys())
+                unknown.nearest(&reference.context, "contexts", situation.contexts.keys())
             });
         }
     }
@@ -180,7 +198,7 @@ fn answer(text: &str, situation: &Situation, colour: bool) -> anyhow::Result<Exi
 fn prompt(situation: &Situation, colour: bool) -> anyhow::Result<Exit> {
     let is_terminal = std::io::stdin().is_terminal();
     if is_terminal {
-        let names: Vec<&str> = situation.0.keys().collect();
+        let names: Vec<&str> = situation.contexts.keys().collect();
         let contexts = if names.is_empty() { "none".to_owned() } else { names.join(" ") };
         eprintln!("Contexts: {contexts}. An expression a line; Ctrl-D ends.");
     }

@@ -19,6 +19,8 @@ pub(super) struct Args {
 enum Document {
     /// The definition of an image, ovenbird.yml
     Definition,
+    /// A file of steps, which a definition names by `uses`
+    Steps,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -34,6 +36,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 fn text(document: Document) -> String {
     let schema = match document {
         Document::Definition => definition::schema(),
+        Document::Steps => definition::steps_schema(),
     };
     format!("{schema:#}\n")
 }
@@ -46,5 +49,7 @@ mod tests {
     fn the_schema_in_the_documentation_is_the_one_that_is_printed() {
         let there = include_str!("../../docs/ovenbird.schema.json");
         assert!(text(Document::Definition) == there, "cargo run -- schema > docs/ovenbird.schema.json");
+        let there = include_str!("../../docs/steps.schema.json");
+        assert!(text(Document::Steps) == there, "cargo run -- schema steps > docs/steps.schema.json");
     }
 }

@@ -1,6 +1,7 @@
 //! The contexts of expressions, as one table: where each may stand, and which names it holds.
 
 use super::decode::Site;
+use crate::expression::{Reference, Segment};
 
 /// What `git` holds.
 pub(crate) const GIT_KEYS: &[&str] = &["sha", "short-sha", "branch", "tag", "dirty", "commit-time"];
@@ -27,11 +28,16 @@ pub(crate) const STRATEGY_KEYS: &[&str] = &["fail-fast", "max-parallel", "job-in
 /// What `image` holds.
 pub(crate) const IMAGE_KEYS: &[&str] = &["name", "version"];
 /// What `job` holds when a job is planned.
+#[cfg(test)]
 pub(crate) const JOB_KEYS: &[&str] = &["id"];
 /// What `platform` holds.
 pub(crate) const PLATFORM_KEYS: &[&str] = &["name", "builder", "arch", "firmware"];
 /// What `steps.ID` holds.
-pub(super) const STEP_KEYS: &[&str] = &["outcome", "conclusion"];
+pub(super) const STEP_KEYS: &[&str] = &["outcome", "conclusion", "outputs"];
+/// What `job` holds while the job runs.
+const RUNNING_JOB_KEYS: &[&str] = &["id", "status"];
+/// What `runner` holds.
+const RUNNER_KEYS: &[&str] = &["os", "arch", "name", "temp"];
 
 /// One context.
 pub(super) struct Context {
@@ -49,6 +55,8 @@ pub(super) enum Names {
     Matrix,
     /// The environment variables that are known where the expression stands.
     Env,
+    /// The inputs of the step file that the expression is in.
+    Inputs,
     /// The ids of earlier steps, and then [`STEP_KEYS`].
     Steps,
     /// These.
@@ -66,16 +74,39 @@ const EVERYWHERE: &[Site] = &[
     Site::Local,
     Site::Plain,
     Site::Condition,
+    Site::With,
+    Site::StepFileOutput,
 ];
 /// Where it is known which job it is.
-const IN_JOBS: &[Site] =
-    &[Site::Platform, Site::JobEnv, Site::StepEnv, Site::Script, Site::Local, Site::Plain, Site::Condition];
+const IN_JOBS: &[Site] = &[
+    Site::Platform,
+    Site::JobEnv,
+    Site::StepEnv,
+    Site::Script,
+    Site::Local,
+    Site::Plain,
+    Site::Condition,
+    Site::With,
+    Site::StepFileOutput,
+];
 /// Where the machine is known too.
-const ON_MACHINES: &[Site] = &[Site::JobEnv, Site::StepEnv, Site::Script, Site::Local, Site::Plain, Site::Condition];
+const ON_MACHINES: &[Site] = &[
+    Site::JobEnv,
+    Site::StepEnv,
+    Site::Script,
+    Site::Local,
+    Site::Plain,
+    Site::Condition,
+    Site::With,
+    Site::StepFileOutput,
+];
 /// Where the definition's `env` is known too.
-const IN_STEPS: &[Site] = &[Site::StepEnv, Site::Script, Site::Local, Site::Plain, Site::Condition];
+const IN_STEPS: &[Site] = &[Site::StepEnv, Site::Script, Site::Local, Site::Plain, Site::Condition, Site::With];
+/// Where a step file can know its inputs.
+const IN_STEP_FILES: &[Site] =
+    &[Site::StepEnv, Site::Script, Site::Local, Site::Plain, Site::Condition, Site::With, Site::StepFileOutput];
 /// Where the steps before have ended. All else is decided before the first step runs.
-const BETWEEN_STEPS: &[Site] = &[Site::Condition];
+pub(super) const BETWEEN_STEPS: &[Site] = &[Site::Condition, Site::StepEnv, Site::With, Site::StepFileOutput];
 
 const CONTEXTS: &[Context] = &[
     Context { name: "vars", sites: EVERYWHERE, names: Names::Variables },
@@ -84,14 +115,13 @@ const CONTEXTS: &[Context] = &[
     Context { name: "matrix", sites: IN_JOBS, names: Names::Matrix },
     Context { name: "strategy", sites: IN_JOBS, names: Names::Keys(STRATEGY_KEYS) },
     Context { name: "image", sites: IN_JOBS, names: Names::Keys(IMAGE_KEYS) },
-    Context { name: "job", sites: IN_JOBS, names: Names::OneOf(JOB_KEYS) },
+    Context { name: "job", sites: IN_JOBS, names: Names::OneOf(RUNNING_JOB_KEYS) },
     Context { name: "platform", sites: ON_MACHINES, names: Names::Keys(PLATFORM_KEYS) },
     Context { name: "env", sites: IN_STEPS, names: Names::Env },
+    Context { name: "inputs", sites: IN_STEP_FILES, names: Names::Inputs },
+    Context { name: "runner", sites: BETWEEN_STEPS, names: Names::Keys(RUNNER_KEYS) },
     Context { name: "steps", sites: BETWEEN_STEPS, names: Names::Steps },
 ];
-
-/// Contexts that a later version has.
-pub(super) const LATER: &[&str] = &["runner"];
 
 /// The context of a name in lowercase.
 pub(super) fn find(name: &str) -> Option<&'static Context> {
@@ -101,4 +131,13 @@ pub(super) fn find(name: &str) -> Option<&'static Context> {
 /// The names of the contexts that an expression may use where it stands.
 pub(super) fn known_at(site: Site) -> impl Iterator<Item = &'static str> {
     CONTEXTS.iter().filter(move |context| context.sites.contains(&site)).map(|context| context.name)
+}
+
+/// Whether what an expression refers to is known only while the job runs.
+pub(super) fn is_late(reference: &Reference) -> bool {
+    match (reference.context.to_lowercase().as_str(), reference.path.first()) {
+        ("steps" | "runner", _) => true,
+        ("job", Some(Segment::Key(key))) => key.eq_ignore_ascii_case("status"),
+        _ => false,
+    }
 }

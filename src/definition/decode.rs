@@ -34,6 +34,10 @@ pub(super) enum Site {
     JobEnv,
     /// A value of a step's `env`.
     StepEnv,
+    /// A value of `with`.
+    With,
+    /// A value of a step file's `outputs`.
+    StepFileOutput,
     /// A text that is run in the guest.
     Script,
     /// A text that is run on this machine.
@@ -69,6 +73,8 @@ pub(super) struct Decoder<'s> {
     pub(super) given: GivenFile,
     /// Files that something is already known to be wrong with.
     pub(super) broken: Vec<FileId>,
+    /// Those of them that are no YAML document.
+    pub(super) unparsed: Vec<FileId>,
 }
 
 /// The keys that a mapping may have.
@@ -159,6 +165,7 @@ impl<'s> Decoder<'s> {
             step: None,
             given: GivenFile::default(),
             broken: Vec::new(),
+            unparsed: Vec::new(),
         }
     }
 
@@ -267,7 +274,8 @@ impl<'s> Decoder<'s> {
     pub(super) fn literal<T>(&mut self, node: &Node<'_>, read: Read<T>) -> Option<T> {
         if node.expression_text().is_some() {
             let message = "an expression can't stand here: this must be known before anything is evaluated";
-            self.push(Diagnostic::error("expression", message).at(Place::Value(node.route.clone())));
+            let diagnostic = Diagnostic::error("expression", message).at(Place::Value(node.route.clone()));
+            self.push(diagnostic.help("write the value itself"));
             return None;
         }
         let value = self.value(node)?;

@@ -5,6 +5,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_yaml::Value as Yaml;
 
+use super::uses;
 use crate::diagnostic::Diagnostic;
 use crate::matrix::{self, Include, System};
 use crate::source::{FileId, Place, Route, Sources};
@@ -109,8 +110,9 @@ fn named(sources: &Sources, file: FileId) -> Vec<Named> {
     let mut named: Vec<Named> = steps
         .filter_map(|(index, step)| {
             let route = root.key("steps").index(index).key("uses");
-            let path = step.get("uses")?.as_str()?.to_owned();
-            Some(Named { path, base: Base::Definition, route, kind: Kind::Steps })
+            // What is no path of a step file is reported when it is decoded.
+            let path = uses::path(step.get("uses")?.as_str()?).ok()?;
+            Some(Named { path: path.into_string(), base: Base::Definition, route, kind: Kind::Steps })
         })
         .collect();
     let from = value.get("strategy").and_then(|strategy| strategy.get("from")).and_then(Yaml::as_str);

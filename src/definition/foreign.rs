@@ -23,6 +23,8 @@ const SOURCE: &str = "a source";
 const CONNECT: &str = "`connect`";
 const STEP: &str = "a step";
 const RETRY: &str = "`retry`";
+const STEP_FILE: &str = "a step file";
+const INPUT: &str = "an input";
 
 const fn word(
     of: &'static str,
@@ -50,6 +52,12 @@ const WORDS: &[Word] = &[
     word(STEP, &["needs", "depends_on"], None, "steps run in the order in which they are written"),
     word(STEP, &["container", "image", "services", "runs_on"], None, "a step runs in the machine of its platform: describe that under `platforms`"),
     word(STEP, &["timeout"], Some("timeout-minutes"), "write `timeout-minutes`, a number without a unit"),
+    word(STEP, &["secrets"], None, "give a sensitive variable by `with` or `env`"),
+    word(STEP_FILE, &["runs"], Some("steps"), "`steps` stand at the top of the file: write them without `runs` and `using`"),
+    word(STEP_FILE, &["author", "branding", "on", "jobs"], None, "leave it out: a step file has `inputs`, `steps` and `outputs` alone"),
+    word(STEP_FILE, &["variables", "vars", "parameters", "params"], Some("inputs"), "what a step gives by `with` are `inputs`, read as `${{ inputs.NAME }}`"),
+    word(STEP_FILE, &["platforms", "strategy", "matrix", "env", "defaults"], None, "that is said in the definition, or at a step: a step file has `inputs`, `steps` and `outputs` alone"),
+    word(INPUT, &["type", "options"], None, "every input is a text"),
     word(VARIABLE, &["description"], None, "write it as a comment: `# …`"),
     word(VARIABLE, &["type", "options"], None, "its type is that of its `default`"),
     word(VARIABLE, &["value"], Some("default"), "a value of the definition's own is the `default`"),
@@ -137,6 +145,8 @@ mod tests {
             Keys::of::<language::Connect>(),
             Keys::of::<language::Step>(),
             Keys::of::<language::Retry>(),
+            Keys::of::<language::StepFile>(),
+            Keys::of::<language::Input>(),
         ]
     }
 

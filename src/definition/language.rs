@@ -21,9 +21,9 @@ use serde_json::{Value, json};
 
 use value::{
     Accelerator, AptSources, Arch, Argument, Attempts, Boolean, Builder, Checksum, Compression, Condition, Cpus, Delay,
-    DiskFormat, DiskFormatOrExpression, EnvironmentName, Firmware, GuestPath, Identifier, Jobs, Kernel, Line,
-    LocalPath, Matrix, Minutes, Mode, Name, Owner, Packages, PathOrUrl, PlainBoolean, Scalar, Script, Shell, Size,
-    Subformat, Suite, Url, User, Versions,
+    DiskFormat, DiskFormatOrExpression, EnvironmentName, Firmware, GuestPath, Identifier, ImageVersion, Jobs, Kernel,
+    Line, LocalPath, Matrix, Minutes, Mode, Name, Owner, Packages, PathOrUrl, PlainBoolean, Scalar, Script, Shell,
+    Size, StepFilePath, Subformat, Suite, Url, User, Versions,
 };
 
 /// A mapping whose keys are the language's.
@@ -41,6 +41,9 @@ pub(super) struct Definition {
     /// The image's name: lowercase letters, digits and `-`, at most 63. Files, host names and tags are called by it.
     #[schemars(example = &"web")]
     name: Name,
+    /// The image's version. Default: the tag of this commit, else the short commit. Knows `vars`, `git` and `ci`.
+    #[schemars(example = &"${{ vars.version }}")]
+    version: Option<ImageVersion>,
     /// Versions of Ovenbird that understand this file, several with commas. In quotes, because YAML gives `>` a meaning.
     #[schemars(example = &">=0.1")]
     ovenbird: Option<Versions>,
@@ -66,7 +69,7 @@ pub(super) struct Definition {
 
 impl Mapping for Definition {
     const WHAT: &'static str = "a definition";
-    const LATER: &'static [&'static str] = &["version", "tests", "publish", "release"];
+    const LATER: &'static [&'static str] = &["tests", "publish", "release"];
 }
 
 /// A variable: its default alone, or a mapping.
@@ -100,12 +103,22 @@ impl Mapping for Variable {
 
 /// How many jobs there are, and how they run.
 #[derive(JsonSchema)]
-#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    extend("dependencies" = json!({ "from": ["job"] }))
+)]
 pub(super) struct Strategy {
     /// Keys with lists of values: every combination is a job, by GitHub's rules, 256 at most. `include` adds to
     /// combinations or adds some, `exclude` takes some away. The key `platform` names the job's platform.
     #[schemars(example = json!({ "suite": ["bookworm", "trixie"] }))]
     matrix: Option<Matrix>,
+    /// CI configuration to read the matrix from instead, a workflow or `.gitlab-ci.yml`: a path from the repository's root.
+    #[schemars(example = &".github/workflows/images.yml", example = &".gitlab-ci.yml")]
+    from: Option<LocalPath>,
+    /// The job there that has the matrix. Required with `from`.
+    #[schemars(example = &"build")]
+    job: Option<Line>,
     /// A failed job cancels the others.
     #[schemars(extend("default" = true))]
     fail_fast: Option<Boolean>,
@@ -115,7 +128,6 @@ pub(super) struct Strategy {
 
 impl Mapping for Strategy {
     const WHAT: &'static str = "`strategy`";
-    const LATER: &'static [&'static str] = &["from", "job"];
 }
 
 /// Where machines come from.
@@ -166,13 +178,14 @@ enum Source {
 pub(super) const LATER_SOURCES: &[&str] = &["iso", "ami", "boot-command", "serve"];
 
 /// What keys that must be there can be, for who forgot one: the mapping, the key, and an example.
-pub(super) const EXAMPLES: [(&str, &str, &str); 6] = [
+pub(super) const EXAMPLES: [(&str, &str, &str); 7] = [
     (Definition::WHAT, "name", "name: web"),
     (Definition::WHAT, "platforms", "platforms: { qemu: { builder: qemu, source: { debian: bookworm } } }"),
     (Platform::WHAT, "builder", "builder: qemu"),
     (Platform::WHAT, "source", "source: { debian: bookworm }"),
     (Retry::WHAT, "attempts", "attempts: 3"),
     (Output::WHAT, "format", "format: qcow2"),
+    (StepFile::WHAT, "steps", "steps: [{ run: apt-get update }]"),
 ];
 
 /// A Debian suite, bootstrapped from a package mirror: no base image is needed.
@@ -266,24 +279,26 @@ impl Mapping for DefaultsRun {
 }
 
 /// The keys that say what a step does: each step has exactly one.
-pub(super) const ACTIONS: [&str; 6] = ["run", "script", "upload", "download", "reboot", "local"];
+pub(super) const ACTIONS: [&str; 7] = ["run", "script", "upload", "download", "reboot", "local", "uses"];
 /// Actions that a later version of Ovenbird will have.
-pub(super) const LATER_ACTIONS: [&str; 5] = ["uses", "puppet", "ansible", "chef", "salt"];
+pub(super) const LATER_ACTIONS: [&str; 4] = ["puppet", "ansible", "chef", "salt"];
 const SCRIPTS: &[&str] = &["run", "script", "local"];
 /// The actions that a key of a step belongs to; all the others if it is not here.
-pub(super) const BELONGS: [(&str, &[&str]); 7] = [
+pub(super) const BELONGS: [(&str, &[&str]); 9] = [
     ("args", &["script"]),
     ("to", &["upload", "download"]),
     ("owner", &["upload"]),
     ("mode", &["upload"]),
-    ("env", SCRIPTS),
+    ("env", &["run", "script", "local", "uses"]),
+    ("with", &["uses"]),
+    ("retry", &["run", "script", "upload", "download", "reboot", "local"]),
     ("shell", SCRIPTS),
     ("working-directory", SCRIPTS),
 ];
 /// The actions that need `to`.
 const TRANSFERS: [&str; 2] = ["upload", "download"];
 
-/// One thing that is done: exactly one of `run`, `script`, `upload`, `download`, `reboot` and `local`.
+/// One thing that is done: exactly one of `run`, `script`, `upload`, `download`, `reboot`, `local` and `uses`.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields, transform = one_action)]
 pub(super) struct Step {
@@ -315,6 +330,11 @@ pub(super) struct Step {
     /// A script text, run on this machine with only the environment that `env` lists.
     #[schemars(default, example = &"make site")]
     local: Script,
+    /// A file of steps, run here as a composite action is: a path from the folder of the definition that begins with `./`.
+    #[schemars(default, example = &"./steps/monitoring.yml")]
+    uses: StepFilePath,
+    /// What the inputs of the file that `uses` names are. Every input is a text.
+    with: Option<BTreeMap<Identifier, Argument>>,
     /// Arguments of `script`.
     #[schemars(example = json!(["--profile", "server"]))]
     args: Option<Vec<Argument>>,
@@ -327,7 +347,7 @@ pub(super) struct Step {
     /// The permission bits of an `upload`, octal and in quotes.
     #[schemars(example = &"0644")]
     mode: Option<Mode>,
-    /// Environment variables of `run`, `script` or `local`.
+    /// Environment variables of `run`, `script`, `local`, or of the steps that `uses` names.
     env: Option<BTreeMap<EnvironmentName, Argument>>,
     /// `bash`, `sh`, `python`, or a command line in which `{0}` stands for the script's file. Default: for `run`, bash where
     /// the guest has one, else sh; for `script`, the file's own `#!` line.
@@ -348,7 +368,7 @@ pub(super) struct Step {
 
 impl Mapping for Step {
     const WHAT: &'static str = "a step";
-    const LATER: &'static [&'static str] = &["uses", "with", "puppet", "ansible", "chef", "salt", "cache", "as"];
+    const LATER: &'static [&'static str] = &["puppet", "ansible", "chef", "salt", "cache", "as"];
 }
 
 /// Each step does one thing, and has only keys that belong to it.
@@ -414,4 +434,57 @@ pub(super) struct Output {
 impl Mapping for Output {
     const WHAT: &'static str = "an output";
     const LATER: &'static [&'static str] = &["for"];
+}
+
+/// A list of steps kept in a file, which `uses` names, as a composite action.
+#[derive(JsonSchema)]
+#[schemars(title = "Ovenbird step file", rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct StepFile {
+    /// The name of a step that uses the file and has none.
+    #[schemars(example = &"Monitoring")]
+    name: Option<Line>,
+    /// What the file is for, for people.
+    description: Option<Line>,
+    /// What a step that uses the file gives it by `with`, read as `${{ inputs.NAME }}`. Their names know no case.
+    inputs: Option<BTreeMap<Identifier, Option<Input>>>,
+    /// What is done, in order.
+    steps: Vec<Step>,
+    /// What the step that uses the file has as `steps.ID.outputs.NAME`.
+    outputs: Option<BTreeMap<Identifier, StepFileOutput>>,
+}
+
+impl Mapping for StepFile {
+    const WHAT: &'static str = "a step file";
+}
+
+/// What a step that uses the file gives it.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Input {
+    /// What the input is, for people.
+    description: Option<Line>,
+    /// The input must be given, unless it has a default.
+    #[schemars(extend("default" = false))]
+    required: Option<PlainBoolean>,
+    /// The input if it is not given. Default: an empty text.
+    default: Option<Scalar>,
+}
+
+impl Mapping for Input {
+    const WHAT: &'static str = "an input";
+}
+
+/// What a step file gives to the step that uses it.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct StepFileOutput {
+    /// What the output is, for people.
+    description: Option<Line>,
+    /// The value, from the outputs of the file's own steps.
+    #[schemars(example = &"${{ steps.agent.outputs.port }}")]
+    value: Scalar,
+}
+
+impl Mapping for StepFileOutput {
+    const WHAT: &'static str = "an output";
 }

@@ -9,7 +9,7 @@ use super::files::{self, ReadFile};
 use super::given::{self, GivenFile, GivenMatrix};
 use super::language;
 use super::model::{Definition, Problem};
-use super::{numbers, output, platform, scalar, secrets, step, strategy, variable};
+use super::{numbers, output, platform, scalar, secrets, step, strategy, uses, variable};
 use crate::diagnostic::{self, Diagnostic};
 use crate::expression::Value;
 use crate::source::{FileId, Place, Route, Sources};
@@ -94,9 +94,14 @@ fn decode(sources: &Sources, given: GivenFile, diagnostics: &mut Vec<Diagnostic>
     decoder.given = given;
     let places = diagnostics.iter().filter_map(|diagnostic| diagnostic.labels.first());
     decoder.broken = places.map(|label| label.place.file()).collect();
+    decoder.unparsed = uses::unparsed(diagnostics);
     let definition = definition(&mut decoder);
     diagnostics.append(&mut decoder.diagnostics);
     diagnostics.append(&mut numbers::check(sources));
+    if let Some(definition) = &definition {
+        let name_both = |one| uses::name_both_files(one, definition);
+        *diagnostics = diagnostics.drain(..).map(name_both).collect();
+    }
     definition
 }
 
@@ -117,14 +122,20 @@ fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
     let defaults = table.get("defaults").and_then(|node| step::defaults(decoder, &node));
     let defaults = defaults.unwrap_or_default();
     let steps = table.get("steps").map(|node| step::steps(decoder, &node)).unwrap_or_default();
+    let files = uses::files(decoder, &steps);
     let outputs = table.get("outputs").map(|node| output::outputs(decoder, &node)).unwrap_or_default();
     strategy::check_platforms(decoder, source, &decoded, &platforms);
     let strategy = decoded.strategy;
     let name = required_name.unwrap_or_default();
     let broken = Broken::default();
-    let definition =
-        Definition { name, version, variables, strategy, platforms, env, defaults, steps, outputs, broken };
+    let mut definition =
+        Definition { name, version, variables, strategy, platforms, env, defaults, steps, files, outputs, broken };
+    let has_end = uses::check(decoder, &definition);
     check::check(decoder, &definition);
+    if !has_end {
+        // Whoever goes through the steps after this would not come back.
+        definition.files.clear();
+    }
     Some(definition)
 }
 

@@ -1,7 +1,7 @@
 //! The typed model of `ovenbird.yml`, and how text becomes one.
 //!
 //! [`load`] reads a file in three steps, each of which collects mistakes and goes on: `decode` and its siblings (one file
-//! for each part of the language) turn the YAML value into the `model`; the matrix is expanded; `check` looks at every
+//! for each part of the language) turn the YAML value into the `model`, with the step files that it uses (`uses`); the matrix is expanded; `check` looks at every
 //! `${{ }}` that decoding met. What is left for planning is to put values in: a [`Field`] is a value that is known, or a
 //! template with the function that will read its result, so a setting is read by the same rules from the file and from a
 //! matrix. The keys that there are come from the types of `language`, of which the JSON Schema ([`schema()`]) is made too.
@@ -29,10 +29,11 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 mod unused;
+mod uses;
 mod variable;
 
 pub use broken::{Broken, Unknown};
-pub(crate) use check::{is_status_function, sensitive_alone};
+pub(crate) use check::{alone, is_status_function, sensitive_alone};
 #[cfg(test)]
 pub(crate) use context::{CI_KEYS, GIT_KEYS, IMAGE_KEYS, JOB_KEYS, PLATFORM_KEYS, STRATEGY_KEYS};
 pub(crate) use decode::bad_value;
@@ -42,9 +43,10 @@ pub use files::{Base, ReadFile, Unreadable, Wanted};
 pub use given::{GivenMatrix, GivenText};
 pub use load::{Loaded, Report, load, read};
 pub use model::{
-    Action, Condition, Debian, Defaults, Definition, EnvVar, Field, List, Platform, Problem, Read, Setting, Source,
-    Step, Strategy, TextField, Variable,
+    Action, Condition, Debian, Defaults, Definition, EnvVar, Field, Input, List, Platform, Problem, Read, Setting,
+    Source, Step, StepFile, Strategy, TextField, Variable, With,
 };
 pub(crate) use scalar::{as_version, is_url, show_size};
-pub use schema::schema;
+pub use schema::{schema, steps_schema};
 pub(crate) use strategy::platform_of;
+pub(crate) use uses::name_both_files;

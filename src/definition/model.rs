@@ -4,7 +4,7 @@ use super::broken::Broken;
 use crate::expression::{Expr, Template, Value};
 use crate::matrix::Cell;
 use crate::plan::job::{Accelerator, Arch, Checksum, Firmware, Kernel, Output, Shell};
-use crate::source::Route;
+use crate::source::{FileId, Route};
 
 /// A whole `ovenbird.yml`.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Definition {
     pub env: Vec<EnvVar>,
     pub defaults: Defaults,
     pub steps: Vec<Step>,
+    /// Every file that a step uses, also those that only another of them uses.
+    pub files: Vec<StepFile>,
     /// Empty: the key is not there.
     pub outputs: Vec<Field<Output>>,
     /// What could not be read; empty in a definition without errors.
@@ -26,6 +28,18 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// The step file with this id.
+    #[must_use]
+    pub fn file(&self, id: FileId) -> Option<&StepFile> {
+        self.files.iter().find(|file| file.id == id)
+    }
+
+    /// The steps of a file: the definition's own, or those of a step file.
+    #[must_use]
+    pub fn steps_of(&self, id: FileId) -> &[Step] {
+        self.file(id).map_or(&self.steps, |file| &file.steps)
+    }
+
     /// Names of the environment variables that variables take their values from.
     pub fn environment_names(&self) -> impl Iterator<Item = &str> {
         self.variables.iter().filter_map(|variable| variable.env.as_deref())
@@ -143,7 +157,7 @@ pub struct Defaults {
     pub working_directory: Option<Field<String>>,
 }
 
-/// An entry of an `env`.
+/// An entry of an `env`, or of a step file's `outputs`.
 #[derive(Clone, Debug)]
 pub struct EnvVar {
     pub name: String,
@@ -169,6 +183,38 @@ pub struct Step {
     pub action: Action,
 }
 
+/// A file of steps, as a composite action. It is decoded once, however often it is used.
+#[derive(Clone, Debug)]
+pub struct StepFile {
+    pub id: FileId,
+    /// Where it is used first.
+    pub used: Route,
+    /// Whether it could be decoded at all; if not, all else is empty.
+    pub readable: bool,
+    pub name: Option<String>,
+    pub inputs: Vec<Input>,
+    pub steps: Vec<Step>,
+    pub outputs: Vec<EnvVar>,
+}
+
+/// An entry of a step file's `inputs`.
+#[derive(Clone, Debug)]
+pub struct Input {
+    pub name: String,
+    pub route: Route,
+    pub required: bool,
+    /// A text, as every input is one.
+    pub default: Option<String>,
+}
+
+/// A value of `with`.
+#[derive(Clone, Debug)]
+pub struct With {
+    pub name: String,
+    pub route: Route,
+    pub value: TextField,
+}
+
 /// An `if:`.
 #[derive(Clone, Debug)]
 pub struct Condition {
@@ -187,4 +233,5 @@ pub enum Action {
     Download { from: Field<String>, to: Field<String> },
     Reboot,
     Local(TextField),
+    Uses { file: FileId, with: Vec<With> },
 }

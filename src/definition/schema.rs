@@ -18,6 +18,12 @@ pub fn schema() -> Value {
     document::<language::Definition>()
 }
 
+/// The schema of a file of steps.
+#[must_use]
+pub fn steps_schema() -> Value {
+    document::<language::StepFile>()
+}
+
 /// The schema of a whole file. What the file is comes first: people read schemas too.
 fn document<T: JsonSchema>() -> Value {
     let mut schema = generate::<T>();

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::decode::{Decoder, Keys, Node, Site, Table, syntax_error};
 use super::language::{self, ACTIONS, BELONGS, LATER_ACTIONS};
 use super::model::{Action, Condition, Defaults, EnvVar, Problem, Step};
-use super::{scalar, variable};
+use super::{scalar, uses, variable};
 use crate::diagnostic::{Diagnostic, Label};
 use crate::expression::template::{self, Part};
 use crate::expression::{self, Expr, Value};
@@ -183,6 +183,10 @@ fn decode_action(decoder: &mut Decoder<'_>, table: &Table<'_>, key: &'static str
             let from = decoder.field(&node, Site::Plain, scalar::guest_path);
             let to = target(decoder, table, key).and_then(|node| decoder.field(&node, Site::Plain, scalar::local_path));
             Some(Action::Download { from: from?, to: to? })
+        }
+        "uses" => {
+            let with = table.get("with").map(|node| uses::with(decoder, &node)).unwrap_or_default();
+            Some(Action::Uses { file: uses::named_file(decoder, &node)?, with })
         }
         _ => {
             if !node.value.is_null() {

@@ -89,7 +89,7 @@ pub fn resolve_variables(definition: &Definition, given: &Given) -> Result<(Inpu
 pub fn read_variables(definition: &Definition, given: &Given) -> (Inputs, Secrets, Vec<Diagnostic>) {
     let undeclared = definition.broken.names(&Route::root().key("variables"));
     let mut diagnostics = unknown_names(definition, &undeclared, given);
-    let mut inputs = Inputs { unknown: undeclared.clone(), ..Inputs::default() };
+    let mut inputs = Inputs { unknown: undeclared.clone(), facts: given.facts.clone(), ..Inputs::default() };
     let mut secrets = Secrets::default();
     for variable in definition.variables.iter().filter(|variable| !undeclared.has(Some(&variable.name))) {
         match value(variable, given) {

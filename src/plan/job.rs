@@ -10,10 +10,10 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::event::JobId;
-use crate::expression::Expr;
+use crate::expression::{self, Environment, EvalError, Expr};
 
 /// The version of the wire form of [`Job`].
-pub const WIRE_VERSION: u32 = 1;
+pub const WIRE_VERSION: u32 = 2;
 
 /// One platform's build of one matrix cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,17 +52,20 @@ pub struct EnvVar {
     pub value: Text,
 }
 
-/// A resolved string: literal parts and names of sensitive variables.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A resolved string: literal parts, names of sensitive variables, and what only the run can know.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Text(pub Vec<Part>);
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
     Literal(String),
     /// The name of a sensitive variable.
     Secret(String),
+    /// What is evaluated when the step begins; plan-time contexts are folded in. In the `env` and the inputs of steps
+    /// and in the outputs of step files only: in a script it would be run.
+    Expr(Expr),
 }
 
 impl Text {
@@ -75,23 +78,45 @@ impl Text {
     /// Names of the secrets in it.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
-            Part::Literal(_) => None,
             Part::Secret(name) => Some(name.as_str()),
+            Part::Literal(_) | Part::Expr(_) => None,
         })
+    }
+
+    /// Whether only the run can know it.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Expr(_)))
+    }
+
+    /// The text with what only the run can know put in; its secrets stay names.
+    ///
+    /// # Errors
+    /// An expression has no value, or one that a text can't hold.
+    pub fn settle(&self, run: &dyn Environment) -> Result<Self, Unresolved> {
+        let settle = |part: &Part| match part {
+            Part::Expr(expr) => match expression::evaluate(expr, run)? {
+                value if value.is_primitive() => Ok(Part::Literal(value.to_string())),
+                _ => Err(Unresolved::Collection(expr.to_string())),
+            },
+            part => Ok(part.clone()),
+        };
+        self.0.iter().map(settle).collect::<Result<_, _>>().map(Self)
     }
 
     /// The text with its secrets filled in. For a machine, never for a message.
     ///
     /// # Errors
-    /// The name of a secret that `secrets` does not hold.
-    pub fn expose(&self, secrets: &crate::secret::Secrets) -> Result<String, MissingSecret> {
+    /// `secrets` does not hold a secret, or the text is not settled.
+    pub fn expose(&self, secrets: &crate::secret::Secrets) -> Result<String, Unresolved> {
         let mut text = String::new();
         for part in &self.0 {
             match part {
                 Part::Literal(literal) => text.push_str(literal),
                 Part::Secret(name) => {
-                    text.push_str(secrets.expose(name).ok_or_else(|| MissingSecret(name.clone()))?);
+                    text.push_str(secrets.expose(name).ok_or_else(|| Unresolved::Secret(name.clone()))?);
                 }
+                Part::Expr(expr) => return Err(Unresolved::Late(expr.to_string())),
             }
         }
         Ok(text)
@@ -104,14 +129,24 @@ impl fmt::Display for Text {
         self.0.iter().try_for_each(|part| match part {
             Part::Literal(literal) => f.write_str(literal),
             Part::Secret(_) => f.write_str(crate::secret::MASK),
+            Part::Expr(expr) => write!(f, "${{{{ {expr} }}}}"),
         })
     }
 }
 
-/// A job names a secret whose value it was not given.
+/// A text has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no value was given for the sensitive variable `{0}`")]
-pub struct MissingSecret(pub String);
+pub enum Unresolved {
+    /// A job names a secret whose value it was not given.
+    #[error("no value was given for the sensitive variable `{0}`")]
+    Secret(String),
+    #[error("`{0}` is a list or a mapping, which can't be put into a text: use `join` or `toJSON`")]
+    Collection(String),
+    #[error("`{0}` is known only while the job runs, so it can't stand here")]
+    Late(String),
+    #[error(transparent)]
+    Expression(#[from] EvalError),
+}
 
 /// Where the machine comes from: one variant a platform.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -248,12 +283,14 @@ pub struct Connect {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Step {
-    /// Position in the definition, from 0.
+    /// Position among the steps of the job, from 0: a step of a step file counts after the step that uses the file.
     pub index: usize,
     pub id: Option<String>,
-    /// What people see: the step's `name`, else what it does.
+    /// What people see: the step's `name`, else what it does; in a step file after the names of the steps around it.
     pub name: String,
-    /// 1-based line of the step in the definition.
+    /// The file that the step stands in, relative to the job's root: the definition, or a step file.
+    pub file: Utf8PathBuf,
+    /// 1-based line of the step in its file.
     pub line: u32,
     pub condition: Condition,
     pub env: Vec<EnvVar>,
@@ -262,6 +299,31 @@ pub struct Step {
     pub retry: Retry,
     pub continue_on_error: bool,
     pub action: Action,
+}
+
+impl Step {
+    /// The step, and those of the files that it uses, in the order of their indices.
+    #[must_use]
+    pub fn with_inner(&self) -> Vec<&Self> {
+        std::iter::once(self).chain(self.inner().iter().flat_map(Self::with_inner)).collect()
+    }
+
+    /// [`Step::with_inner`], without what plan time decided that it never runs.
+    #[must_use]
+    pub fn that_may_run(&self) -> Vec<&Self> {
+        if self.condition == Condition::Never {
+            return Vec::new();
+        }
+        std::iter::once(self).chain(self.inner().iter().flat_map(Self::that_may_run)).collect()
+    }
+
+    /// The steps of the file that it uses.
+    fn inner(&self) -> &[Self] {
+        match &self.action {
+            Action::Uses(uses) => &uses.steps,
+            _ => &[],
+        }
+    }
 }
 
 /// Whether a step runs.
@@ -302,6 +364,7 @@ pub enum Action {
     Download(Download),
     Reboot(Reboot),
     Local(Local),
+    Uses(Uses),
 }
 
 /// `run:` a script text in the guest.
@@ -309,7 +372,7 @@ pub enum Action {
 #[serde(rename_all = "kebab-case")]
 pub struct Run {
     pub script: Text,
-    /// The definition's line of each line of `script`: `lines[0]` belongs to its first line.
+    /// The line in the step's file of each line of `script`: `lines[0]` belongs to its first line.
     pub lines: Vec<u32>,
     pub shell: Shell,
     pub working_directory: Option<String>,
@@ -367,6 +430,27 @@ pub struct Local {
     pub lines: Vec<u32>,
     pub shell: Shell,
     pub working_directory: Option<String>,
+}
+
+/// `uses:` the steps of a file, as a composite action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Uses {
+    /// Relative to the job's root; inside it.
+    pub file: Utf8PathBuf,
+    /// Every input that the file has, in its order.
+    pub inputs: Vec<Named>,
+    pub steps: Vec<Step>,
+    /// What the step's `outputs` become when the last of `steps` has ended, by what is known inside.
+    pub outputs: Vec<Named>,
+}
+
+/// An input or an output of a step file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Named {
+    pub name: String,
+    pub value: Text,
 }
 
 /// What runs a script, in the words of a workflow's `shell:`.

@@ -1,7 +1,12 @@
 //! What is right by itself in a plan, and probably not what was meant.
 
-use super::job::{Condition, DiskFormat, Kernel, Platform, Source};
+use std::collections::BTreeSet;
+
+use camino::Utf8Path;
+
+use super::job::{Condition, DiskFormat, Kernel, Platform, Source, Step};
 use super::model::Plan;
+use super::scope;
 use crate::definition::{self, Definition, Setting};
 use crate::diagnostic::{self, Diagnostic};
 use crate::source::{Place, Route, Sources};
@@ -13,21 +18,30 @@ const LARGEST_VHD: u64 = 2040 * GIB;
 /// What is wrong in jobs that could all be built, in the order of the file. Only of a plan without errors.
 #[must_use]
 pub fn lint(sources: &Sources, definition: &Definition, plan: &Plan) -> Vec<Diagnostic> {
-    let mut diagnostics = unreachable(definition, plan);
+    let mut diagnostics = unreachable(sources, definition, plan);
     diagnostics.extend(outputs(definition, plan));
     diagnostic::sort(&mut diagnostics, sources);
     diagnostics
 }
 
 /// Steps that no job runs, whatever the variables are.
-fn unreachable(definition: &Definition, plan: &Plan) -> Vec<Diagnostic> {
-    let never = |index: usize| {
-        let mut steps = plan.jobs.iter().flat_map(|job| job.steps.iter().filter(move |step| step.index == index));
-        steps.all(|step| step.condition == Condition::Never)
-    };
-    let steps = definition.steps.iter().enumerate().filter_map(|(index, step)| Some((index, step.condition.as_ref()?)));
-    let decided = steps.filter(|(index, condition)| is_decided_by_jobs(condition, definition) && never(*index));
-    decided.map(|(_, condition)| false_everywhere(condition)).collect()
+fn unreachable(sources: &Sources, definition: &Definition, plan: &Plan) -> Vec<Diagnostic> {
+    let planned = || plan.jobs.iter().flat_map(|job| &job.steps).flat_map(Step::with_inner);
+    // A step of a file that is used twice is planned twice.
+    let reachable: BTreeSet<(&Utf8Path, u32)> = planned()
+        .filter(|step| step.condition != Condition::Never)
+        .map(|step| (step.file.as_path(), step.line))
+        .collect();
+    let files = definition.files.iter().flat_map(|file| &file.steps);
+    let steps = definition.steps.iter().chain(files);
+    let conditions = steps.filter_map(|step| Some((step, step.condition.as_ref()?)));
+    let decided = conditions.filter(|(_, condition)| is_decided_by_jobs(condition, definition));
+    let never = decided.filter(|(step, _)| {
+        let (file, line) =
+            (scope::file_name(sources, step.route.file()), sources.line(&Place::Key(step.route.clone())));
+        !reachable.contains(&(file.as_path(), line))
+    });
+    never.map(|(_, condition)| false_everywhere(condition)).collect()
 }
 
 /// Whether a condition depends on nothing that is given from outside.

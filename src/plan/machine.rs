@@ -94,7 +94,7 @@ fn image_source(
         }
         let path = root.join(&written);
         let place = Place::Value(route.clone());
-        files.push(NeededFile { job: job.clone(), step: None, kind, path: path.clone(), written, place });
+        files.push(NeededFile { job: job.clone(), step: None, kind, path: path.clone(), written, place, used: None });
         path.into_string()
     };
     let before = resolver.missing();

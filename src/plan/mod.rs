@@ -9,8 +9,9 @@
 //! [`Given`], what is given from outside (values of variables, and the [`Facts`] of the commit and the CI run), and the
 //! folder of the definition. What planning would have to look up
 //! on disk goes out as a list ([`Plan::files`]) that `cli` checks. After planning every expression is evaluated but those of
-//! `if:` that ask how the steps before ended. May know of `definition`, `expression`, `matrix`, of `secret` (to put sensitive
-//! values there and nowhere else), and of the event vocabulary's [`JobId`](crate::event::JobId).
+//! `if:`, `env:` and `with:` that ask for what only the run can know. May know of `definition`, `expression`, `matrix`, of
+//! `secret` (to put sensitive values there and nowhere else), and of the event vocabulary's
+//! [`JobId`](crate::event::JobId).
 
 mod contexts;
 mod inputs;

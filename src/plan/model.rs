@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 
 use super::job::Job;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Label};
 use crate::event::JobId;
 use crate::expression::Object;
 use crate::source::Place;
@@ -45,6 +45,8 @@ pub struct NeededFile {
     /// As the definition has it.
     pub written: String,
     pub place: Place,
+    /// Where the step file is used first that needs it; none: the definition itself does.
+    pub used: Option<Place>,
 }
 
 /// What a file is needed for.
@@ -77,6 +79,10 @@ impl NeededFile {
 pub fn missing_file(file: &NeededFile, siblings: &[String]) -> Diagnostic {
     let message = format!("{} `{}` is not there", file.what(), file.written);
     let diagnostic = Diagnostic::error("missing-file", message).at(file.place.clone());
+    let diagnostic = match &file.used {
+        Some(used) => diagnostic.label(Label::new(used.clone()).text("used here")),
+        None => diagnostic,
+    };
     let name = file.path.file_name().unwrap_or_default();
     let file_alone = name.split(' ').next().filter(|alone| siblings.iter().any(|sibling| sibling == alone));
     match crate::diagnostic::nearest(name, siblings.iter().map(String::as_str)) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use serde_json::{Map, Value as Json};
 
 use super::inputs::{Facts, Inputs};
@@ -192,8 +192,8 @@ fn job(
         version: WIRE_VERSION,
         id: target.id.clone(),
         name: definition.name.clone(),
+        definition: resolver.file_name(source.id()),
         image_version: common.version.clone(),
-        definition: Utf8Path::new(source.name()).file_name().map(Utf8PathBuf::from).unwrap_or_default(),
         definition_digest: source.digest().to_owned(),
         root: root.to_owned(),
         matrix: target.cell.clone(),

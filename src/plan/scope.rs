@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use camino::{Utf8Path, Utf8PathBuf};
+
 use super::inputs::{Facts, Inputs};
-use super::job::{EnvVar, Part, Text};
+use super::job::{EnvVar, Named, Part, Text};
 use crate::definition::{self, Definition, Field, List, Read, Setting, TextField, Unknown};
 use crate::diagnostic::Diagnostic;
 use crate::event::JobId;
 use crate::expression::{self, Environment, EvalError, Expr, Object, Reference, Segment, Template, Value, template};
-use crate::source::{Place, Route, Sources};
+use crate::source::{FileId, Place, Route, Sources};
 
 /// The contexts of one job, or of one of its steps. A name that is not set is not known there.
 #[derive(Clone, Default)]
@@ -22,6 +24,10 @@ pub(super) struct Scope {
     pub(super) platform: Option<Object>,
     pub(super) env: Option<Object>,
     pub(super) gaps: Gaps,
+    /// In a step file: its inputs.
+    pub(super) inputs: Option<Given>,
+    /// Lowercase names of `env` that only the run can know.
+    pub(super) late_env: BTreeSet<String>,
 }
 
 /// What of the contexts is not known, because its part of the definition is wrong.
@@ -33,13 +39,39 @@ pub(super) struct Gaps {
     pub(super) image: bool,
     pub(super) platform: bool,
     pub(super) env: Unknown,
+    /// In a step file: of its inputs.
+    pub(super) inputs: Unknown,
 }
 
 impl Gaps {
     /// Whether there are any.
     fn any(&self) -> bool {
-        let Self { vars, matrix, strategy, image, platform, env } = self;
-        *matrix || *strategy || *image || *platform || *vars != Unknown::None || *env != Unknown::None
+        let Self { vars, matrix, strategy, image, platform, env, inputs } = self;
+        *matrix || *strategy || *image || *platform || [vars, env, inputs].iter().any(|names| **names != Unknown::None)
+    }
+}
+
+/// The inputs of a step file where it is used.
+#[derive(Clone, Default)]
+pub(super) struct Given(Vec<Named>);
+
+impl Given {
+    fn find(&self, name: &str) -> Option<&Text> {
+        let same = |input: &&Named| input.name.to_lowercase() == name.to_lowercase();
+        self.0.iter().find(same).map(|input| &input.value)
+    }
+
+    /// What `inputs` holds for an expression.
+    fn object(&self) -> Object {
+        self.0.iter().map(|input| (input.name.clone(), readable(&input.value))).collect()
+    }
+}
+
+/// A value as an expression may read it: `validate` refuses to read a sensitive one, and this keeps it so.
+fn readable(text: &Text) -> Value {
+    match text.secrets().next() {
+        Some(_) => Value::Null,
+        None => Value::String(text.to_string()),
     }
 }
 
@@ -59,6 +91,7 @@ impl Scope {
                 "image" => self.gaps.image,
                 "platform" => self.gaps.platform,
                 "env" => self.gaps.env.has(key),
+                "inputs" => self.gaps.inputs.has(key),
                 _ => false,
             }
         };
@@ -80,15 +113,46 @@ impl Scope {
         let mut gaps = self.gaps.clone();
         gaps.env.extend(unknown);
         let mut object = self.env.clone().unwrap_or_default();
+        let mut late_env = self.late_env.clone();
         for var in env {
-            // A value with a secret in it can't be read by an expression: `validate` refuses it, and this keeps it so.
-            let value = match var.value.secrets().next() {
-                Some(_) => Value::Null,
-                None => Value::String(var.value.to_string()),
+            object.insert(&var.name, readable(&var.value));
+            match var.value.is_late() {
+                true => late_env.insert(var.name.to_lowercase()),
+                false => late_env.remove(&var.name.to_lowercase()),
             };
-            object.insert(&var.name, value);
         }
-        Self { env: Some(object), gaps, ..self.clone() }
+        Self { env: Some(object), late_env, gaps, ..self.clone() }
+    }
+
+    /// The same inside a step file.
+    pub(super) fn with_inputs(&self, (inputs, unknown): &(Vec<Named>, Unknown)) -> Self {
+        let gaps = Gaps { inputs: unknown.clone(), ..self.gaps.clone() };
+        Self { inputs: Some(Given(inputs.clone())), gaps, ..self.clone() }
+    }
+
+    /// What of it an expression may be folded with. A context in which the expression needs something that only the run
+    /// can know is left to the run as a whole.
+    pub(super) fn before_the_run(&self, expr: &Expr) -> Self {
+        let mut known = self.clone();
+        for reference in expr.references() {
+            let is_late = |name: &str, late: &dyn Fn(&str) -> bool, any: bool| {
+                reference.context.eq_ignore_ascii_case(name)
+                    && match reference.path.first() {
+                        Some(Segment::Key(key)) => late(key),
+                        _ => any,
+                    }
+            };
+            let inputs = self.inputs.as_ref();
+            let late = |key: &str| inputs.and_then(|inputs| inputs.find(key)).is_some_and(Text::is_late);
+            let any = inputs.is_some_and(|inputs| inputs.0.iter().any(|input| input.value.is_late()));
+            if is_late("inputs", &late, any) {
+                known.inputs = None;
+            }
+            if is_late("env", &|key| self.late_env.contains(&key.to_lowercase()), !self.late_env.is_empty()) {
+                known.env = None;
+            }
+        }
+        known
     }
 
     /// The contexts that are known here, by name.
@@ -110,7 +174,12 @@ impl Scope {
 impl Environment for Scope {
     fn context(&self, name: &str) -> Option<Value> {
         let mut known = self.known();
-        known.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, context)| Value::Object(context.clone()))
+        let found = known.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        match (found, &self.inputs) {
+            (Some((_, context)), _) => Some(Value::Object(context.clone())),
+            (None, Some(inputs)) if name.eq_ignore_ascii_case("inputs") => Some(Value::Object(inputs.object())),
+            (None, _) => None,
+        }
     }
 
     /// How a job goes is known when it runs.
@@ -142,7 +211,13 @@ impl<'a> Resolver<'a> {
         Self { definition, sources, job, diagnostics: Vec::new(), secrets: BTreeSet::new(), left_out: 0 }
     }
 
+    /// A file's name from the definition's folder.
+    pub(super) fn file_name(&self, file: FileId) -> Utf8PathBuf {
+        file_name(self.sources, file)
+    }
+
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        let diagnostic = definition::name_both_files(diagnostic, self.definition);
         self.diagnostics.push(match &self.job {
             Some(job) => diagnostic.note(format!("in the job `{job}`")),
             None => diagnostic,
@@ -243,12 +318,17 @@ impl<'a> Resolver<'a> {
 
     /// A text with its secrets named.
     pub(super) fn text(&mut self, field: &TextField, scope: &Scope) -> Option<Text> {
-        self.pieces(field, scope).map(|pieces| Text(join(pieces.into_iter().map(|(part, _)| part))))
+        self.pieces(field, scope, When::Now).map(|pieces| Text(join(pieces.into_iter().map(|(part, _)| part))))
+    }
+
+    /// The same where the run may still have its say.
+    pub(super) fn late_text(&mut self, field: &TextField, scope: &Scope) -> Option<Text> {
+        self.pieces(field, scope, When::Run).map(|pieces| Text(join(pieces.into_iter().map(|(part, _)| part))))
     }
 
     /// A script, and the line of the definition that each of its lines comes from.
     pub(super) fn script(&mut self, field: &TextField, scope: &Scope) -> Option<(Text, Vec<u32>)> {
-        let pieces = self.pieces(field, scope)?;
+        let pieces = self.pieces(field, scope, When::Now)?;
         let numbers = self.sources.lines_of(&field.route);
         let number = |line: usize| numbers.get(line).or(numbers.last()).copied().unwrap_or(1);
         // `line` counts in the definition's text, which a value of several lines leaves where it is.
@@ -275,23 +355,19 @@ impl<'a> Resolver<'a> {
         Some((text, lines))
     }
 
-    /// The parts of a text; for one that an expression gave, how many line breaks that expression itself has.
-    fn pieces(&mut self, field: &TextField, scope: &Scope) -> Option<Vec<(Part, Option<usize>)>> {
+    /// The parts of a text; for those that an expression gave, how many line breaks that expression itself has.
+    fn pieces(&mut self, field: &TextField, scope: &Scope, when: When) -> Option<Vec<(Part, Option<usize>)>> {
         let written = self.sources.text_of(&field.route).unwrap_or_default();
         let mut pieces = Vec::new();
         for part in &field.template.parts {
             match part {
                 template::Part::Literal(literal) => pieces.push((Part::Literal(literal.clone()), None)),
                 template::Part::Expression { expr, span } => {
-                    let newlines = written.get(span.clone()).unwrap_or_default().matches('\n').count();
-                    let part = match definition::sensitive_alone(expr, self.definition) {
-                        Some(name) => {
-                            self.secrets.insert(name.to_owned());
-                            Part::Secret(name.to_owned())
-                        }
-                        None => Part::Literal(self.evaluate_text(expr, &field.route, scope)?),
-                    };
-                    pieces.push((part, Some(newlines)));
+                    let mut newlines = written.get(span.clone()).unwrap_or_default().matches('\n').count();
+                    for part in self.parts(expr, &field.route, scope, when)? {
+                        // The first of them carries the expression's own line breaks.
+                        pieces.push((part, Some(std::mem::take(&mut newlines))));
+                    }
                 }
             }
         }
@@ -304,18 +380,60 @@ impl<'a> Resolver<'a> {
         Some(pieces)
     }
 
+    /// What an expression in a text becomes.
+    fn parts(&mut self, expr: &Expr, route: &Route, scope: &Scope, when: When) -> Option<Vec<Part>> {
+        if let Some(name) = definition::sensitive_alone(expr, self.definition) {
+            self.secrets.insert(name.to_owned());
+            return Some(vec![Part::Secret(name.to_owned())]);
+        }
+        let input = definition::alone(expr, "inputs").and_then(|key| scope.inputs.as_ref()?.find(&key));
+        if let Some(input) = input.filter(|input| input.secrets().next().is_some()) {
+            return Some(input.0.clone());
+        }
+        if when == When::Now {
+            return self.evaluate_text(expr, route, scope).map(|text| vec![Part::Literal(text)]);
+        }
+        if !self.can_evaluate(expr, route, scope) {
+            return None;
+        }
+        let folded = expr.clone().fold(&scope.before_the_run(expr));
+        let folded = folded.map_err(|error| self.eval_error(&error, route, 0)).ok()?;
+        match folded.as_literal() {
+            Some(_) => self.evaluate_text(&folded, route, scope).map(|text| vec![Part::Literal(text)]),
+            None => Some(vec![Part::Expr(folded)]),
+        }
+    }
+
     /// The variables of the `env` at `route`, and those of them that are not known.
     pub(super) fn env(&mut self, env: &[definition::EnvVar], route: &Route, scope: &Scope) -> (Vec<EnvVar>, Unknown) {
         let mut unknown = self.definition.broken.names(route);
         let mut resolved = Vec::new();
         for var in env {
-            match self.text(&var.value, scope) {
+            match self.late_text(&var.value, scope) {
                 Some(value) => resolved.push(EnvVar { name: var.name.clone(), value }),
                 None => unknown.insert(&var.name),
             }
         }
         (resolved, unknown)
     }
+}
+
+/// A file's name from the definition's folder.
+pub(super) fn file_name(sources: &Sources, file: FileId) -> Utf8PathBuf {
+    let name = Utf8Path::new(sources.get(file).name());
+    match file == FileId::default() {
+        true => name.file_name().map(Utf8PathBuf::from).unwrap_or_default(),
+        false => name.to_owned(),
+    }
+}
+
+/// When a text has to have its value.
+#[derive(Clone, Copy, PartialEq)]
+enum When {
+    /// When the job is planned.
+    Now,
+    /// When the job runs, if planning can't tell.
+    Run,
 }
 
 /// Parts with neighbouring literals joined and empty ones left out.

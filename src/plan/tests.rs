@@ -95,7 +95,7 @@ fn a_job_is_fully_resolved() {
       "max-parallel": null,
       "jobs": [
         {
-          "version": 1,
+          "version": 2,
           "id": "bookworm-4",
           "name": "web",
           "definition": "ovenbird.yml",
@@ -153,6 +153,7 @@ fn a_job_is_fully_resolved() {
               "index": 0,
               "id": null,
               "name": "Run login ***",
+              "file": "ovenbird.yml",
               "line": 12,
               "condition": "success",
               "env": [],
@@ -876,7 +877,11 @@ fn every_context_can_be_looked_at_and_no_secret_with_it() {
     }
     "#);
     assert!(contexts(None).contains("80-1"));
-    assert_snapshot!(contexts(Some("3")), @"");
+    assert_snapshot!(contexts(Some("3")), @"
+    error[unknown-job]: there is no job `3`
+     |
+     = help: jobs: `1`, `2`
+    ");
 }
 
 #[test]
@@ -895,4 +900,189 @@ fn every_context_has_the_keys_that_the_check_knows_of() {
         let Some(Value::Object(context)) = contexts.get(name) else { panic!("there is no context `{name}`") };
         assert_eq!(context.keys().collect::<Vec<_>>(), keys, "{name}");
     }
+}
+
+/// The steps of the first job of a definition that uses files, or all that is wrong.
+fn steps_with(text: &str, files: &[(&str, &str)]) -> String {
+    let text = HEAD.to_owned() + &dedent(text);
+    let files: Vec<(&str, String)> = files.iter().map(|(path, text)| (*path, dedent(text))).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let (definition, sources) = match definition::load("images/ovenbird.yml", &text, &among(&files)) {
+        Ok(loaded) => loaded,
+        Err(report) => return report.render(false),
+    };
+    let (inputs, _) = resolve_variables(&definition, &Given::default()).unwrap();
+    match super::plan(&sources, &definition, &inputs, Utf8Path::new("/repo/images")) {
+        Ok(plan) => show_nested(&plan.jobs.first().unwrap().steps),
+        Err(errors) => diagnostic::render(&errors, &sources, false),
+    }
+}
+
+fn show_nested(steps: &[Step]) -> String {
+    let env =
+        |step: &Step| -> String { step.env.iter().map(|var| format!("   {}={}\n", var.name, var.value)).collect() };
+    let show = |step: &Step| {
+        let mut text = format!("{}: {}{}", step.file, show_step(step), env(step));
+        if let Action::Uses(uses) = &step.action {
+            let list = |what: &str, list: &[super::job::Named]| -> String {
+                list.iter().map(|one| format!("   {what} {}={}\n", one.name, one.value)).collect()
+            };
+            text.push_str(&list("input", &uses.inputs));
+            text.push_str(&show_nested(&uses.steps));
+            text.push_str(&list("output", &uses.outputs));
+        }
+        text
+    };
+    steps.iter().map(show).collect()
+}
+
+#[test]
+fn what_only_the_run_can_know_is_left_to_it() {
+    assert_snapshot!(steps_with(r#"
+        variables: { mode: fast, token: { env: TOKEN, sensitive: true } }
+        env: { BASE: b }
+        steps:
+          - { id: find, run: a }
+          - run: echo "$A"
+            env:
+              A: "${{ vars.mode }}-${{ steps.find.outputs.port }}-${{ vars.token }}"
+              B: "${{ vars.mode == 'slow' && steps.find.outputs.port || 'none' }}"
+              C: ${{ format('{0} {1}', vars.mode, runner.os) }}
+              D: ${{ format('{0} {1}', job.id, job.status) }}
+            if: env.C == 'fast Linux' && env.B == 'none' && vars.mode == 'fast'
+          - run: echo
+            if: env.BASE == 'b' && steps.find.outputs.port == vars.mode
+    "#, &[]), @r#"
+    ovenbird.yml: 0 (line 6): Run a
+       "a" lines [6] shell Default
+    ovenbird.yml: 1 (line 7): Run echo "$A", if success() && env.C == 'fast Linux' && env.B == 'none' && true
+       "echo \"$A\"" lines [7] shell Default
+       A=fast-${{ steps.find.outputs.port }}-***
+       B=none
+       C=${{ format('{0} {1}', 'fast', runner.os) }}
+       D=${{ format('{0} {1}', 'qemu', job.status) }}
+    ovenbird.yml: 2 (line 14): Run echo, if success() && steps.find.outputs.port == 'fast'
+       "echo" lines [14] shell Default
+    "#);
+}
+
+#[test]
+fn the_steps_of_a_file_are_resolved_where_they_are_used() {
+    let part = r#"
+        name: Part
+        inputs: { mode: { required: true }, token: {}, late: {}, size: { default: 3 } }
+        steps:
+          - id: one
+            run: |
+              echo ${{ inputs.mode }} ${{ inputs.size }}
+              login ${{ inputs.token }}
+            if: inputs.mode == 'fast'
+          - name: Two
+            run: echo "$LATE"
+            env: { LATE: "${{ inputs.late }}", MODE: "${{ inputs.MODE }} ${{ env.GIVEN }}" }
+            if: inputs.late == inputs.mode
+        outputs:
+          port: { value: "${{ steps.one.outputs.port }}:${{ inputs.size }}" }
+    "#;
+    assert_snapshot!(steps_with(r#"
+        variables: { token: { env: TOKEN, sensitive: true } }
+        steps:
+          - { id: find, run: a }
+          - uses: ./steps/part.yml
+            with: { mode: fast, token: "Bearer ${{ vars.token }}", late: "${{ steps.find.outputs.a }}" }
+            env: { GIVEN: g }
+          - { name: Slow, uses: ./steps/nested.yml }
+          - run: last
+    "#, &[
+        ("steps/part.yml", part),
+        ("steps/nested.yml", "steps:\n  - uses: ./steps/part.yml\n    with: { mode: slow }\n"),
+    ]), @r#"
+    ovenbird.yml: 0 (line 5): Run a
+       "a" lines [5] shell Default
+    ovenbird.yml: 1 (line 6): Part
+       GIVEN=g
+       input mode=fast
+       input token=Bearer ***
+       input late=${{ steps.find.outputs.a }}
+       input size=3
+    steps/part.yml: 2 (line 4): Part / Run echo fast 3
+       "echo fast 3\nlogin Bearer ***\n" lines [6, 7] shell Default
+    steps/part.yml: 3 (line 9): Part / Two, if success() && inputs.late == inputs.mode
+       "echo \"$LATE\"" lines [10] shell Default
+       LATE=${{ inputs.late }}
+       MODE=fast g
+       output port=${{ steps.one.outputs.port }}:3
+    ovenbird.yml: 4 (line 9): Slow
+    steps/nested.yml: 5 (line 2): Slow / Part
+       input mode=slow
+       input token=
+       input late=
+       input size=3
+    steps/part.yml: 6 (line 4): Slow / Part / Run echo slow 3, never
+       "echo slow 3\nlogin \n" lines [6, 7] shell Default
+    steps/part.yml: 7 (line 9): Slow / Part / Two, never
+       "echo \"$LATE\"" lines [10] shell Default
+       LATE=
+       MODE=slow 
+       output port=${{ steps.one.outputs.port }}:3
+    ovenbird.yml: 8 (line 10): Run last
+       "last" lines [10] shell Default
+    "#);
+}
+
+#[test]
+fn an_error_in_a_step_file_that_only_planning_finds_names_both_files_once() {
+    assert_snapshot!(steps_with(r#"
+        strategy: { matrix: { size: [1, 2] } }
+        steps:
+          - uses: ./part.yml
+          - uses: ./part.yml
+    "#, &[("part.yml", r#"
+        steps:
+          - run: a
+            timeout-minutes: ${{ matrix.size && 'x' }}
+    "#)]), @"
+    error[bad-value]: expected a number of minutes, found `x`
+     --> part.yml:3:22
+      |
+    3 |     timeout-minutes: ${{ matrix.size && 'x' }}
+      |                      ^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+     ::: images/ovenbird.yml:5:11
+      |
+    5 |   - uses: ./part.yml
+      |           ---------- used here
+      |
+      = help: write it without a unit, such as `10`
+      = note: in the job `1`
+    ");
+}
+
+#[test]
+fn a_file_that_a_step_file_needs_is_looked_for_from_the_folder_of_the_definition() {
+    let text = HEAD.to_owned() + "steps:\n  - uses: ./steps/part.yml\n  - { if: false, uses: ./steps/never.yml }\n";
+    let files = [
+        ("steps/part.yml", "steps:\n  - script: scripts/a.sh\n"),
+        ("steps/never.yml", "steps:\n  - script: scripts/b.sh\n"),
+    ];
+    let (definition, sources) = definition::load("images/ovenbird.yml", &text, &among(&files)).unwrap();
+    let (inputs, _) = resolve_variables(&definition, &Given::default()).unwrap();
+    let plan = super::plan(&sources, &definition, &inputs, Utf8Path::new("/repo/images")).unwrap();
+    let paths: Vec<_> = plan.files.iter().map(|file| (file.step, file.path.as_str())).collect();
+    assert_eq!(paths, [(Some(1), "/repo/images/scripts/a.sh")]);
+    let missing = super::missing_file(&plan.files[0], &[]);
+    assert_snapshot!(diagnostic::render(&[missing], &sources, false), @"
+    error[missing-file]: the script `scripts/a.sh` is not there
+     --> steps/part.yml:2:13
+      |
+    2 |   - script: scripts/a.sh
+      |             ^^^^^^^^^^^^
+      |
+     ::: images/ovenbird.yml:4:11
+      |
+    4 |   - uses: ./steps/part.yml
+      |           ---------------- used here
+      |
+      = help: it was looked for at `/repo/images/scripts/a.sh`
+    ");
 }

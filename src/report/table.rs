@@ -189,7 +189,12 @@ impl<W: Write + Send> Sink for Table<W> {
                 // A phase that comes again, as after a retry, took all of it.
                 *self.job(id).phases.entry(*phase).or_default() += seconds;
             }
-            (Body::StepFinished(step), Some(id)) => self.job(id).steps.push(step.clone()),
+            (Body::StepFinished(step), Some(id)) => {
+                // A step that uses a file ends after the steps of the file, and is listed before them.
+                let steps = &mut self.job(id).steps;
+                let after = steps.partition_point(|other| other.step < step.step);
+                steps.insert(after, step.clone());
+            }
             (Body::Artifact(artifact), Some(id)) => self.job(id).artifacts.push(artifact.clone()),
             (Body::Failure(failure), Some(id)) => self.job(id).failures.push(failure.clone()),
             _ => {}
@@ -345,6 +350,22 @@ mod tests {
         events.push(at(1.0, Some("web"), finished(Outcome::Failure, 1.0, Some("fatal"))));
         let text = table(&events, false);
         assert!(text.contains("failures\nweb: fatal\n") && !text.contains("web: forgiven"), "{text}");
+    }
+
+    #[test]
+    fn the_steps_of_a_file_are_listed_under_the_step_that_uses_it() {
+        let end = |step, name: &str| {
+            let (outcome, conclusion) = (Outcome::Success, Outcome::Success);
+            Body::StepFinished(StepFinished { step, name: name.into(), outcome, conclusion, seconds: 1.0, attempts: 1 })
+        };
+        let events = [end(1, "Part / One"), end(2, "Part / Two"), end(0, "Part"), end(3, "Last")];
+        let mut events = events.map(|body| at(0.0, Some("web"), body)).to_vec();
+        events.push(at(1.0, Some("web"), finished(Outcome::Success, 1.0, None)));
+        let text = table(&events, false);
+        let listed: Vec<_> =
+            text.lines().filter(|line| line.starts_with("web  ")).filter_map(|line| line.split_once(". ")).collect();
+        let listed: Vec<_> = listed.into_iter().map(|(_, name)| name).collect();
+        assert_eq!(listed, ["Part", "Part / One", "Part / Two", "Last"], "{text}");
     }
 
     #[test]

@@ -7,13 +7,16 @@
 use std::fmt::Write as _;
 
 use crate::plan::job::Shell;
-use crate::step::trap;
+use crate::step::{outputs, trap};
 
 /// Reads the text and becomes it. The text is never on a command line: those can be seen by everyone on the machine.
 pub(super) const BOOTSTRAP: &str = r#"umask 077; eval "$(cat)""#;
 
 /// The name in front of each step's private folder. `seal` removes what a lost connection leaves of them.
 pub(super) const FOLDER_PREFIX: &str = "ovenbird-step.";
+
+/// The file in the private folder that `$OVENBIRD_OUTPUT` names.
+const OUTPUT_FILE: &str = ".ovenbird-output";
 
 /// Where a script runs.
 #[derive(Clone, Debug)]
@@ -37,14 +40,19 @@ impl Site {
         }
     }
 
-    /// The command that prints what the trap wrote in the folder called `id`, and removes the folder.
+    /// The command that removes the folder called `id` and prints what was written in it: the length of the step's
+    /// outputs on a line, the outputs, and the records of the trap. Nothing where the folder is gone.
     pub(super) fn collect(&self, id: &str) -> String {
+        // One byte more than there may be tells that it is too much.
+        let most = outputs::LARGEST + 1;
         let mut text = String::new();
         for base in self.bases() {
             let folder = quote(&format!("{base}/{id}"));
             let _ = writeln!(
                 text,
-                "d={folder}; [ ! -d \"$d\" ] || {{ tail -c 65536 \"$d\"/.ovenbird-record; rm -rf \"$d\"; }}"
+                "d={folder}; [ ! -d \"$d\" ] || {{ o=$d/{OUTPUT_FILE} n=0; \
+                 [ ! -f \"$o\" ] || n=$(($(head -c {most} \"$o\" | wc -c))); echo $n; \
+                 [ $n -eq 0 ] || head -c $n \"$o\"; tail -c 65536 \"$d\"/.ovenbird-record; rm -rf \"$d\"; }}"
             );
         }
         text
@@ -58,6 +66,16 @@ impl Site {
         let paths = ids.iter().flat_map(|id| self.bases().into_iter().map(move |base| quote(&format!("{base}/{id}"))));
         format!("rm -rf {}\n", paths.collect::<Vec<_>>().join(" "))
     }
+}
+
+/// What [`Site::collect`] printed: the outputs of the step, and the records of the trap.
+pub(super) fn collected(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let read = || {
+        let end = bytes.iter().position(|byte| *byte == b'\n')?;
+        let length: usize = std::str::from_utf8(bytes.get(..end)?).ok()?.parse().ok()?;
+        bytes.get(end + 1..)?.split_at_checked(length)
+    };
+    read().unwrap_or((&[], &[]))
 }
 
 /// All that a bundle is made of. Holds secrets, so it has no `Debug`.
@@ -104,6 +122,7 @@ impl Bundle<'_> {
         self.folder(&mut text);
         let _ = writeln!(text, "ovenbird_p=$ovenbird_d/{}", quote(self.name));
         write_file(&mut text, "\"$ovenbird_p\"", self.content);
+        let _ = writeln!(text, ": >\"$ovenbird_d/{OUTPUT_FILE}\"");
         if self.own_interpreter {
             text.push_str("chmod 700 \"$ovenbird_p\"\n");
         }
@@ -120,6 +139,7 @@ impl Bundle<'_> {
         if bash {
             text.push_str("export BASH_ENV=\"$ovenbird_b\"\n");
         }
+        let _ = writeln!(text, "export OVENBIRD_OUTPUT=\"$ovenbird_d/{OUTPUT_FILE}\"");
         text.push_str("unset ovenbird_b ovenbird_d ovenbird_p ovenbird_u\nexec \"$@\" </dev/null\n");
         Ok(text)
     }

@@ -15,7 +15,7 @@ const LARGEST_SCRIPT: u64 = 16 * 1024 * 1024;
 
 /// Runs a script text in the guest.
 pub(super) async fn run(scene: &Scene<'_>, run: &Run, cancel: &CancellationToken) -> Result<(), Stop> {
-    let env = environment(scene, &[&scene.job.env, &scene.step.env])?;
+    let env = environment(scene, &scene.env)?;
     let what = Inline { script: &run.script, lines: &run.lines, shell: &run.shell };
     let prepared = what.prepare(scene, env, run.working_directory.as_deref(), Site::Guest)?;
     script::run(scene, scene.guest, &prepared, cancel).await
@@ -23,7 +23,7 @@ pub(super) async fn run(scene: &Scene<'_>, run: &Run, cancel: &CancellationToken
 
 /// Runs a script text on this machine, with no other variables than the step's own.
 pub(super) async fn local(scene: &Scene<'_>, local: &Local, cancel: &CancellationToken) -> Result<(), Stop> {
-    let env = environment(scene, &[&scene.step.env])?;
+    let env = environment(scene, &scene.own_env)?;
     let site = Site::Local { work: scene.ctx.work.to_string(), root: scene.job.root.to_string() };
     let what = Inline { script: &local.script, lines: &local.lines, shell: &local.shell };
     let prepared = what.prepare(scene, env, local.working_directory.as_deref(), site)?;
@@ -32,7 +32,7 @@ pub(super) async fn local(scene: &Scene<'_>, local: &Local, cancel: &Cancellatio
 
 /// Runs a file of the repository in the guest.
 pub(super) async fn file(scene: &Scene<'_>, script: &Script, cancel: &CancellationToken) -> Result<(), Stop> {
-    let env = environment(scene, &[&scene.job.env, &scene.step.env])?;
+    let env = environment(scene, &scene.env)?;
     let args = script.args.iter().map(|arg| expose(scene, arg)).collect::<Result<_, _>>()?;
     let content = read(scene, &script.path).await?;
     let lines: Vec<_> = String::from_utf8_lossy(&content).lines().map(str::to_owned).collect();
@@ -93,6 +93,8 @@ impl<'a> Inline<'a> {
             let (text, is_secret) = match part {
                 Part::Literal(text) => (text.as_str(), false),
                 Part::Secret(name) => (scene.secrets.expose(name).unwrap_or_default(), true),
+                // No script has one: `expose` refused it.
+                Part::Expr(_) => ("", false),
             };
             for (index, piece) in text.split('\n').enumerate() {
                 if index > 0 {
@@ -117,10 +119,10 @@ fn expose(scene: &Scene<'_>, text: &Text) -> Result<String, Stop> {
     text.expose(scene.secrets).map_err(|error| scene.failed(error.to_string()))
 }
 
-/// The variables of `lists`, a later one of the same name in place of an earlier one.
-fn environment(scene: &Scene<'_>, lists: &[&[EnvVar]]) -> Result<Vec<(String, String)>, Stop> {
+/// The variables with their values, a later one of the same name in place of an earlier one.
+fn environment(scene: &Scene<'_>, list: &[EnvVar]) -> Result<Vec<(String, String)>, Stop> {
     let mut env: Vec<(String, String)> = Vec::new();
-    for EnvVar { name, value } in lists.iter().copied().flatten() {
+    for EnvVar { name, value } in list {
         let value = expose(scene, value)?;
         env.retain(|(known, _)| known != name);
         env.push((name.clone(), value));

@@ -13,8 +13,9 @@ use crate::event::{Failure, Place, Stream};
 use crate::guest::{Chunk, Command, Exit, Guest, GuestError};
 use crate::plan::job::Shell;
 use crate::step::blame::{self, Blame, Evidence, Manner};
-use crate::step::bundle::{BOOTSTRAP, Bundle, FOLDER_PREFIX, Site};
+use crate::step::bundle::{self, BOOTSTRAP, Bundle, FOLDER_PREFIX, Site};
 use crate::step::output::{Lines, Needles, Transcript};
+use crate::step::outputs;
 use crate::step::sequence::{Scene, Stop};
 use crate::step::trap;
 
@@ -80,22 +81,31 @@ pub(super) async fn run(
         scene.stale.add(&id);
     }
     let exit = watch.exec(scene, guest, &command, cancel).await;
-    if matches!(&exit, Ok(exit) if exit.is_success()) && matches!(script.site, Site::Guest) {
-        // Saves a round trip: the next script of the guest removes the folder on its way, or the end of the steps does.
+    let succeeded = matches!(&exit, Ok(exit) if exit.is_success());
+    if succeeded && matches!(script.site, Site::Guest) {
         scene.stale.forget(&stale);
-        return Ok(());
-    }
-    let records = match collect(guest, &script.site.collect(&id), CLEANUP_LIMIT).await {
-        Some(output) => {
-            scene.stale.forget(std::slice::from_ref(&id));
-            trap::parse(&output)
+        // Outputs of a step without an id are nobody's. Not to ask for them saves a round trip: the next script of the
+        // guest removes the folder on its way, or the end of the steps does.
+        if scene.step.id.is_none() {
+            return Ok(());
         }
-        None => Vec::new(),
-    };
+    }
+    let left = collect(guest, &script.site.collect(&id), CLEANUP_LIMIT).await;
+    if left.is_some() {
+        scene.stale.forget(std::slice::from_ref(&id));
+    }
+    let (written, records) = left.as_deref().map(bundle::collected).unwrap_or_default();
+    if succeeded {
+        return keep_outputs(scene, script, left.as_ref().map(|_| written));
+    }
+    // Also a step that failed has outputs, as in Actions. That they make no sense matters less than why it failed.
+    if let (Some(_), Ok(outputs)) = (&scene.step.id, outputs::parse(written)) {
+        scene.keep_outputs(outputs);
+    }
+    let records = trap::parse(records);
     let excerpt: Vec<_> = watch.transcript.excerpt();
     let excerpt = excerpt.iter().map(|line| blame::readable(line, &id, &script.name, &script.shown)).collect();
     match exit {
-        Ok(exit) if exit.is_success() => Ok(()),
         Ok(exit) => {
             let ended = Ended { script, id: &id, exit: &exit, records: &records, watch: &watch };
             Err(Stop::Failed(Box::new(Failure { excerpt, ..ended.failure() })))
@@ -105,6 +115,28 @@ pub(super) async fn run(
             let place = Some(script.source.fallback.clone());
             Err(Stop::Failed(Box::new(Failure { place, excerpt, ..Failure::new(error.to_string()) })))
         }
+    }
+}
+
+/// Takes the outputs of a script that succeeded. `written`: none where they could not be fetched.
+fn keep_outputs(scene: &Scene<'_>, script: &Prepared<'_>, written: Option<&[u8]>) -> Result<(), Stop> {
+    if scene.step.id.is_none() {
+        return Ok(());
+    }
+    let failed = |message: String, hint: Option<String>| {
+        // It is about the step as a whole: there is no better place to look for.
+        let place = Some(Place { exact: true, ..script.source.fallback.clone() });
+        Stop::Failed(Box::new(Failure { place, hint, ..Failure::new(message) }))
+    };
+    let Some(written) = written else {
+        return Err(failed(format!("failed to fetch the outputs of `{}` from the machine", script.shown), None));
+    };
+    match outputs::parse(written) {
+        Ok(outputs) => {
+            scene.keep_outputs(outputs);
+            Ok(())
+        }
+        Err(wrong) => Err(failed(format!("`{}` failed: {}", script.shown, wrong.message), Some(wrong.hint))),
     }
 }
 
@@ -284,6 +316,9 @@ fn hint(exit: &Exit, excerpt: &[String]) -> Option<String> {
         }
         Exit::Code(127) if says("$'\\r'") => "the script has Windows line ends: save it with LF",
         Exit::Code(127) => "a command was not found: install it in a step before, or give its full path",
+        Exit::Code(126) if says("Argument list too long") => {
+            "Linux takes at most 128 KiB in one environment variable: hand large data over in a file"
+        }
         Exit::Code(126) => "a file was found but can't be executed: check its mode and its `#!` line",
         Exit::Signal(name) if name == "KILL" => "the guest may be out of memory: give the platform more `memory`",
         Exit::Code(137) => "a command was killed: the guest may be out of memory, give the platform more `memory`",

@@ -96,6 +96,41 @@ fn a_build_runs_its_steps_in_order_and_leaves_images_that_hold_what_they_did() {
     ran.expect_told("the token is ***").expect_told("tiny.qcow2").expect_told("sha256");
 }
 
+#[test]
+fn steps_of_a_file_get_inputs_and_hand_outputs_to_the_steps_after() {
+    let project = Project::tiny(
+        r#"
+steps:
+  - { id: find, run: 'echo "port=80$((40 + 40))" >> "$OVENBIRD_OUTPUT"' }
+  - id: part
+    name: Part
+    if: steps.find.outputs.port == 8080
+    uses: ./steps/part.yml
+    with: { port: "${{ steps.find.outputs.port }}" }
+  - run: echo "$ADDRESS $OS" > /etc/address
+    env: { ADDRESS: "${{ steps.part.outputs.address }}", OS: "${{ runner.os }}" }
+"#,
+    )
+    .file(
+        "steps/part.yml",
+        r#"
+inputs: { port: { required: true }, host: { default: localhost } }
+steps:
+  - id: address
+    name: Make it
+    run: |
+      { echo 'address<<END'; echo "http://${{ inputs.host }}:$PORT/"; echo END; } >> "$OVENBIRD_OUTPUT"
+    env: { PORT: "${{ inputs.port }}" }
+  - { if: failure(), run: exit 1 }
+outputs:
+  address: { value: "${{ steps.address.outputs.address }}" }
+"#,
+    );
+    let ran = project.start(&mut project.command(&["build"])).wait().expect_status(0);
+    ran.expect_told("step 3: Part / Make it").expect_told("3. Part / Make it");
+    assert_eq!(in_image(&project, "qemu", "/etc/address"), "http://localhost:8080/ Linux\n");
+}
+
 /// A file of a job's finished image, read offline from the qcow2.
 fn in_image(project: &Project, job: &str, path: &str) -> String {
     let qcow2 = project.path("ovenbird-out").join(job).join("tiny.qcow2");

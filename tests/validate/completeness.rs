@@ -70,7 +70,7 @@ steps:
        |     ^^^^^^^^^^^^^^
        |
        = help: did you mean `timeout-minutes`?
-       = help: known keys: `name`, `id`, `if`, `run`, `script`, `upload`, `download`, `reboot`, `local`, `args`, `to`, `owner`, `mode`, `env`, `shell`, `working-directory`, `timeout-minutes`, `retry`, `continue-on-error`
+       = help: known keys: `name`, `id`, `if`, `run`, `script`, `upload`, `download`, `reboot`, `local`, `uses`, `with`, `args`, `to`, `owner`, `mode`, `env`, `shell`, `working-directory`, `timeout-minutes`, `retry`, `continue-on-error`
 
     error[missing-key]: `upload` needs the key `to`
       --> ovenbird.yml:15:5

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::interpreter::Language;
 use crate::plan::Attempt;
-use crate::plan::job::{Action, Condition, Part, Script as ScriptFile, Shell, Step, Text};
+use crate::plan::job::{Action, Part, Script as ScriptFile, Shell, Step, Text};
 use crate::source::Place;
 
 /// A larger file is hardly a script that a person wrote.
@@ -25,8 +25,8 @@ pub(super) struct Script {
 
 /// Where a script is written.
 pub(super) enum Origin {
-    /// In the definition: the line of the file for each line of the script.
-    Definition { lines: Vec<u32> },
+    /// In the definition, or in a step file: the line of the file for each line of the script.
+    Definition { file: Utf8PathBuf, lines: Vec<u32> },
     /// In a file of its own.
     File {
         /// Relative to the definition's folder.
@@ -42,7 +42,7 @@ pub(super) fn scripts(attempt: &Attempt, root: &Utf8Path) -> Vec<Script> {
     let partial = attempt.steps.iter().map(|steps| (None, steps));
     let (mut scripts, mut seen) = (Vec::new(), HashSet::new());
     for (job, steps) in whole.chain(partial) {
-        for step in steps.iter().filter(|step| step.condition != Condition::Never) {
+        for step in steps.iter().flat_map(Step::that_may_run) {
             let Some(identity) = identity(step) else { continue };
             if seen.insert(identity)
                 && let Some(script) = script(step, attempt, root)
@@ -55,28 +55,28 @@ pub(super) fn scripts(attempt: &Attempt, root: &Utf8Path) -> Vec<Script> {
 }
 
 /// What makes a script another one than those before.
-fn identity(step: &Step) -> Option<(u32, String, String)> {
+fn identity(step: &Step) -> Option<(Utf8PathBuf, u32, String, String)> {
     let (text, shell) = match &step.action {
         Action::Run(run) => (run.script.to_string(), &run.shell),
         Action::Local(local) => (local.script.to_string(), &local.shell),
         Action::Script(script) => (script.path.to_string(), &script.shell),
         _ => return None,
     };
-    Some((step.line, text, format!("{shell:?}")))
+    Some((step.file.clone(), step.line, text, format!("{shell:?}")))
 }
 
 fn script(step: &Step, attempt: &Attempt, root: &Utf8Path) -> Option<Script> {
     match &step.action {
-        Action::Run(run) => inline(&run.script, &run.lines, &run.shell),
-        Action::Local(local) => inline(&local.script, &local.lines, &local.shell),
+        Action::Run(run) => inline(step, &run.script, &run.lines, &run.shell),
+        Action::Local(local) => inline(step, &local.script, &local.lines, &local.shell),
         Action::Script(script) => file(script, attempt, root),
         _ => None,
     }
 }
 
-fn inline(text: &Text, lines: &[u32], shell: &Shell) -> Option<Script> {
+fn inline(step: &Step, text: &Text, lines: &[u32], shell: &Shell) -> Option<Script> {
     let language = language(shell).unwrap_or(Some(Language::Bash))?;
-    let origin = Origin::Definition { lines: lines.to_vec() };
+    let origin = Origin::Definition { file: step.file.clone(), lines: lines.to_vec() };
     Some(Script { language, text: harmless(text), origin, job: None })
 }
 

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::diagnostic::{Diagnostic, Label};
 use crate::plan::Attempt;
-use crate::source::{Place, Sources};
+use crate::source::{Place, Source, Sources};
 
 use collect::{Origin, Script};
 use interpreter::{Complaint, Language, Verdict};
@@ -69,9 +69,9 @@ fn diagnostic(script: &Script, complaint: &Complaint, sources: &mut Sources) -> 
         false => diagnostic,
     };
     let diagnostic = match &script.origin {
-        Origin::Definition { lines } => {
+        Origin::Definition { file, lines } => {
             let line = line_of(complaint, lines.len()).and_then(|line| lines.get(line - 1)).or(lines.first());
-            diagnostic.at(sources.main().whole_line(line.copied().unwrap_or(1)))
+            diagnostic.at(source_of(file, sources).whole_line(line.copied().unwrap_or(1)))
         }
         Origin::File { name, named_at } => {
             let file = sources.find(name).unwrap_or_else(|| sources.add_text(name, &script.text));
@@ -87,6 +87,11 @@ fn diagnostic(script: &Script, complaint: &Complaint, sources: &mut Sources) -> 
     }
 }
 
+/// The file that a step is written in: a step file, else the definition.
+fn source_of<'a>(file: &Utf8Path, sources: &'a Sources) -> &'a Source {
+    sources.find(file.as_str()).map_or_else(|| sources.main(), |file| sources.get(file))
+}
+
 /// The line that a complaint is about, of a script with that many. An end that came too soon is after the last one.
 fn line_of(complaint: &Complaint, lines: usize) -> Option<usize> {
     complaint.line.map(|line| line.clamp(1, lines.max(1)))
@@ -95,7 +100,7 @@ fn line_of(complaint: &Complaint, lines: usize) -> Option<usize> {
 fn not_checked(language: Language, scripts: &[&Script], sources: &Sources) -> Option<Diagnostic> {
     let first = scripts.first()?;
     let place = match &first.origin {
-        Origin::Definition { lines } => sources.main().whole_line(lines.first().copied().unwrap_or(1)),
+        Origin::Definition { file, lines } => source_of(file, sources).whole_line(lines.first().copied().unwrap_or(1)),
         Origin::File { named_at, .. } => named_at.clone().unwrap_or(Place::Bytes(sources.main().id(), 0..0)),
     };
     let what =

@@ -84,6 +84,16 @@ value!(
     shaped("^[A-Za-z_][A-Za-z0-9_]*$")
 );
 value!(
+    /// The version of an image.
+    ImageVersion,
+    shaped_or_expression("^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")
+);
+value!(
+    /// A file that `uses` names.
+    StepFilePath,
+    shaped(r"^\./(?!(.*/)?\.\.(/|$)).+\.ya?ml$")
+);
+value!(
     /// Versions of Ovenbird.
     Versions,
     shaped(r"^ *(>=?|<=?|==?)? *[0-9]+(\.[0-9]+){0,2} *(, *(>=?|<=?|==?)? *[0-9]+(\.[0-9]+){0,2} *)*$")
@@ -235,32 +245,37 @@ value!(
     /// The keys and values whose combinations are the jobs.
     Matrix,
     {
+        // Any part may be an expression that names no context, such as `${{ fromJSON('[1, 2]') }}`.
+        let or_text = |mut schema: Value, kind: &str| {
+            schema["type"] = json!([kind, "string"]);
+            schema["pattern"] = EXPRESSION.into();
+            schema
+        };
         let platform = json!({ "description": "The platform's name.", "type": "string" });
-        let combination = |properties: Value| json!({ "type": "object", "minProperties": 1, "properties": properties });
-        json_schema!({
-            "type": "object",
+        let combination =
+            |properties: Value| or_text(json!({ "minProperties": 1, "properties": properties }), "object");
+        let list = |description: &str, items: Value| {
+            let mut list = or_text(json!({ "description": description, "items": items }), "array");
+            list["type"] = json!(["array", "string", "null"]);
+            list
+        };
+        let matrix = json!({
             "minProperties": 1,
             "properties": {
-                "platform": {
-                    "description": "Names of platforms.",
-                    "type": "array",
-                    "items": platform,
-                    "minItems": 1,
-                },
-                "include": {
-                    "description": "Values to add to the combinations that they fit, without changing any; those that \
-                                    fit none are jobs of their own.",
-                    "type": "array",
-                    "items": combination(json!({ "platform": platform })),
-                },
-                "exclude": {
-                    "description": "Combinations, or parts of them, that are no jobs.",
-                    "type": "array",
-                    "items": combination(json!({})),
-                },
+                "platform": or_text(
+                    json!({ "description": "Names of platforms.", "items": platform, "minItems": 1 }),
+                    "array",
+                ),
+                "include": list(
+                    "Values to add to the combinations that they fit, without changing any; those that fit none are \
+                     jobs of their own.",
+                    combination(json!({ "platform": platform })),
+                ),
+                "exclude": list("Combinations, or parts of them, that are no jobs.", combination(json!({}))),
             },
             "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_-]*$" },
-            "additionalProperties": { "type": "array", "minItems": 1 },
-        })
+            "additionalProperties": or_text(json!({ "minItems": 1 }), "array"),
+        });
+        or_text(matrix, "object").try_into().unwrap_or_default()
     }
 );

@@ -16,7 +16,7 @@ use crate::guest::{Chunk, Command, Exit, Get, Guest, GuestError, Progress, Put, 
 use crate::journal::Journal;
 use crate::plan::job::{
     Accelerator, Action, Arch, Condition, Connect, EnvVar, Firmware, Image, Job, Platform, Qemu, Retry, Run, Shell,
-    Source, Step, Text,
+    Source, Step, Text, WIRE_VERSION,
 };
 use crate::secret::Secrets;
 use crate::step::{Summary, run_all};
@@ -205,9 +205,10 @@ impl Bench {
 }
 
 fn job(root: Utf8PathBuf, steps: Vec<Step>) -> Job {
-    let steps = steps.into_iter().enumerate().map(|(index, step)| Step { index, ..step }).collect();
+    let mut steps = steps;
+    number(&mut steps, &mut 0);
     Job {
-        version: 1,
+        version: WIRE_VERSION,
         id: JobId("test".to_owned()),
         name: "test".to_owned(),
         definition: "ovenbird.yml".into(),
@@ -232,12 +233,24 @@ fn job(root: Utf8PathBuf, steps: Vec<Step>) -> Job {
     }
 }
 
+/// Numbers steps as planning does: those of a file after the step that uses it.
+fn number(steps: &mut [Step], next: &mut usize) {
+    for step in steps {
+        step.index = *next;
+        *next += 1;
+        if let Action::Uses(uses) = &mut step.action {
+            number(&mut uses.steps, next);
+        }
+    }
+}
+
 /// A step of line 10.
 pub(super) fn step(action: Action) -> Step {
     Step {
         index: 0,
         id: None,
         name: "the step".to_owned(),
+        file: "ovenbird.yml".into(),
         line: 10,
         condition: Condition::Success,
         env: Vec::new(),

@@ -3,5 +3,7 @@
 mod actions;
 mod failing_line;
 mod machine;
+mod outputs;
 mod scripts;
 mod sequence;
+mod uses;
