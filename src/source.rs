@@ -569,19 +569,23 @@ mod tests {
 
     #[test]
     fn a_syntax_error_is_shown_where_it_is() {
-        assert_snapshot!(errors("name: a\nsteps:\n  - run: x\n - run: y\n"), @r"
+        assert_snapshot!(errors("name: a\nsteps:\n  - run: x\n - run: y\n"), @"
         error[yaml]: not valid YAML: while parsing a block mapping, did not find expected key
          --> ovenbird.yml:4:2
           |
         4 |  - run: y
           |  ^
+          |
+          = help: the line begins in another column than those that it belongs to: align it with them
         ");
-        assert_snapshot!(errors("name: a\nsteps:\n\t- run: x\n"), @r"
+        assert_snapshot!(errors("name: a\nsteps:\n\t- run: x\n"), @"
         error[yaml]: not valid YAML: tabs disallowed within this context (block indentation)
          --> ovenbird.yml:3:2
           |
         3 |     - run: x
           |     ^
+          |
+          = help: indent with spaces: YAML takes no tabs for it
         ");
         assert_snapshot!(errors("name: [a\n"), @r"
         error[yaml]: not valid YAML: unclosed bracket '['
@@ -590,23 +594,27 @@ mod tests {
         1 | name: [a
           |       ^
         ");
-        assert_snapshot!(errors("name: *nowhere\n"), @r"
+        assert_snapshot!(errors("name: *nowhere\n"), @"
         error[yaml]: not valid YAML: while parsing node, found unknown anchor
          --> ovenbird.yml:1:7
           |
         1 | name: *nowhere
           |       ^
+          |
+          = help: no value before is marked with `&nowhere`; if `*nowhere` is a text, put it in quotes
         ");
     }
 
     #[test]
     fn a_merge_key_takes_mappings_only() {
-        assert_snapshot!(errors("env:\n  <<: text\n"), @r"
+        assert_snapshot!(errors("env:\n  <<: text\n"), @"
         error[yaml]: `<<` takes a mapping or a list of mappings
          --> ovenbird.yml:2:3
           |
         2 |   <<: text
           |   ^^
+          |
+          = help: `<<: *name` merges the mapping that is marked with `&name`
         ");
     }
 
@@ -716,6 +724,8 @@ mod tests {
           |
         1 | name: a␀b
           |        ^
+          |
+          = help: a text can't begin with this character: put the whole value in quotes
         ");
         assert_snapshot!(errors("name: \"a\tb\"\nsteps: [a,\n\tb]\nenv: \u{7}\n"), @r"
         error[yaml]: not valid YAML: unexpected character: `\u{7}'
@@ -723,6 +733,8 @@ mod tests {
           |
         4 | env: ␇
           |      ^
+          |
+          = help: a text can't begin with this character: put the whole value in quotes
         ");
         assert_snapshot!(errors(&format!("a: {}1\n", "[\n".repeat(200))), @"
         error[yaml]: not valid YAML: unclosed bracket '['

@@ -134,7 +134,7 @@ fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
     check::check(decoder, &definition);
     if !has_end {
         // Whoever goes through the steps after this would not come back.
-        definition.files.clear();
+        definition.files.iter_mut().for_each(|file| file.steps.clear());
     }
     Some(definition)
 }

@@ -592,6 +592,10 @@ mod tests {
             refused(size(&Value::Number(4096.0))),
             "the size `4096` has no unit (write a number and its unit, such as `512MiB` or `4GiB`)"
         );
+        assert_eq!(
+            refused(size(&text_value("1.5GiB"))),
+            "the size `1.5GiB` is not a whole number (write `1536MiB`)"
+        );
         assert_eq!(refused(size(&text_value("99999999999TiB"))), "`99999999999TiB` is more than any disk holds");
     }
 
@@ -667,9 +671,18 @@ mod tests {
         assert_eq!(checksum(&text_value("file:SHA256SUMS")), Ok(Checksum::File("SHA256SUMS".to_owned())));
         assert_eq!(
             refused(checksum(&text_value("sha256:abc"))),
-            "a sha256 digest has 64 hexadecimal digits, this one has 3 characters"
+            "a sha256 digest has 64 hexadecimal digits, this one has 3 characters (copy the whole digest from the \
+             `SHA256SUMS` or `SHA512SUMS` file beside the image)"
         );
-        assert!(checksum(&text_value(&digest)).is_err());
+        assert_eq!(
+            refused(checksum(&text_value(&digest))),
+            format!("`{digest}` does not say what kind of checksum it is (did you mean `sha256:{digest}`?)")
+        );
+        assert_eq!(
+            refused(checksum(&text_value(&format!("sha512:{digest}")))),
+            "a sha512 digest has 128 hexadecimal digits, this one has 64 characters (that is the length of a sha256 \
+             digest: did you mean `sha256:`?)"
+        );
         assert!(checksum(&text_value("md5:abc")).is_err());
     }
 }

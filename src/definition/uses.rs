@@ -40,10 +40,12 @@ pub(super) fn path(text: &str) -> Result<Utf8PathBuf, Problem> {
         Problem::new(format!("`{text}` leads out of the folder of the definition")).help("keep step files inside it")
     })?;
     if !matches!(path.extension(), Some("yml" | "yaml")) {
-        return Err(Problem::new(format!(
-            "the name of a step file ends with `.yml` or `.yaml`, and `{text}` does not"
-        ))
-        .help(format!("name the file itself, such as `{}/monitoring.yml`", text.trim_end_matches('/'))));
+        let message = format!("the name of a step file ends with `.yml` or `.yaml`, and `{text}` does not");
+        let file = match path.extension() {
+            Some(_) => path.with_extension("yml"),
+            None => path.join("monitoring.yml"),
+        };
+        return Err(Problem::new(message).help(format!("name a file with steps, such as `uses: ./{file}`")));
     }
     Ok(path)
 }
