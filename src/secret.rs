@@ -15,6 +15,10 @@ pub const MASK: &str = "***";
 /// than it hides. The whole value is always masked.
 const SHORTEST_MASKED_LINE: usize = 4;
 
+/// A CI runner is not told of shorter values: masking `no` everywhere would make its log unreadable and tell more than it
+/// hides.
+const SHORTEST_MASK: usize = 3;
+
 /// Sensitive values by the name of their variable.
 #[derive(Clone, Default)]
 pub struct Secrets {
@@ -80,6 +84,28 @@ impl Secrets {
         Ok(secrets)
     }
 
+    /// What a CI runner should hide of these values.
+    ///
+    /// A value of several lines is told by its lines: GitHub's runner would mask each of them alone, the short ones too.
+    #[must_use]
+    pub fn masks(&self) -> Masks {
+        let mut masks = Masks::default();
+        let mut told = std::collections::BTreeSet::new();
+        for (name, value) in &self.values {
+            let lines: Vec<&str> = value.expose_secret().split(['\n', '\r']).map(str::trim).collect();
+            let lines: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+            let shortest = if lines.len() == 1 { SHORTEST_MASK } else { SHORTEST_MASKED_LINE };
+            let (long, short): (Vec<&str>, Vec<&str>) =
+                lines.into_iter().partition(|line| line.chars().count() >= shortest);
+            if !short.is_empty() {
+                masks.unmasked.push(name.clone());
+            }
+            let new = long.into_iter().filter(|line| told.insert((*line).to_owned()));
+            masks.lines.extend(new.map(|line| SecretString::from(line.to_owned())));
+        }
+        masks
+    }
+
     /// A redactor for these values.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
@@ -96,6 +122,36 @@ impl Secrets {
         needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         needles.dedup();
         Redactor { needles: needles.into_iter().map(SecretString::from).collect() }
+    }
+}
+
+/// What a CI runner is told to hide in its own log, line by line as it reads it.
+#[derive(Clone, Default)]
+pub struct Masks {
+    lines: Vec<SecretString>,
+    unmasked: Vec<String>,
+}
+
+impl std::fmt::Debug for Masks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Masks({} lines)", self.lines.len())
+    }
+}
+
+impl Masks {
+    /// Hands each line to hide, without line ends, to `tell`: for the one report that writes `::add-mask::`. Never for a
+    /// message.
+    ///
+    /// # Errors
+    /// The first of `tell`.
+    pub fn announce<E>(&self, mut tell: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
+        self.lines.iter().try_for_each(|line| tell(line.expose_secret()))
+    }
+
+    /// Names of the variables whose values are too short for it, in whole or in a line.
+    #[must_use]
+    pub fn unmasked(&self) -> &[String] {
+        &self.unmasked
     }
 }
 
@@ -177,6 +233,29 @@ mod tests {
     #[test]
     fn an_empty_value_masks_nothing() {
         assert_eq!(secrets(&[("empty", "")]).redactor().redact("abc"), "abc");
+    }
+
+    fn masks(values: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+        let masks = secrets(values).masks();
+        let mut lines = Vec::new();
+        let Ok(()) = masks.announce(|line| {
+            lines.push(line.to_owned());
+            Ok::<(), std::convert::Infallible>(())
+        });
+        (lines, masks.unmasked().to_vec())
+    }
+
+    #[test]
+    fn a_runner_is_told_each_line_once_and_what_it_is_not_told() {
+        let (lines, unmasked) = masks(&[
+            ("again", " hunter2\r\n"),
+            ("key", "-----BEGIN\n  c2VjcmV0\rx}\n"),
+            ("none", ""),
+            ("password", "hunter2"),
+            ("short", "no"),
+        ]);
+        assert_eq!(lines, ["hunter2", "-----BEGIN", "c2VjcmV0"]);
+        assert_eq!(unmasked, ["key", "short"]);
     }
 
     #[test]

@@ -23,7 +23,8 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("plan", Some(&["definition", "diagnostic", "event", "expression", "matrix", "secret", "source"])),
     ("init", Some(&["source"])),
     ("secret", Some(&["plan"])),
-    ("report", Some(&["event"])),
+    // Of `secret`, the masks that GitHub's runner is told.
+    ("report", Some(&["event", "secret"])),
     ("journal", Some(&["platform"])),
     ("program", Some(&["context", "event", "journal"])),
     ("context", Some(&["event", "guest", "journal", "program"])),

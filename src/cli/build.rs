@@ -10,6 +10,7 @@ use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 use chrono::Utc;
 
+use super::ci;
 use super::exit::{Exit, Wrong};
 use super::load::{self, Folders, Loaded};
 use crate::context::Explained;
@@ -18,6 +19,7 @@ use crate::image::manifest::{Images, Manifest};
 use crate::report::{ConsoleMode, Options, Reports};
 use crate::runner::supervisor::{self, Config, Ending};
 use crate::runner::wire::SILENCE;
+use crate::secret::Secrets;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -54,14 +56,8 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
     let folders = Folders::create(&args.out, args.cache_dir.as_deref())?;
     let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
     let _taken = take(&folders.out, &ids)?;
-    let reports = Reports::new(Options {
-        console: if args.quiet { ConsoleMode::Quiet } else { ConsoleMode::Live },
-        colour,
-        out: args.out.clone(),
-        events: args.events.clone(),
-        verbose: args.verbose,
-    })
-    .map_err(|error| Wrong::new(format!("{error:#}")))?;
+    let options = options(args, colour, &folders, &secrets)?;
+    let reports = Reports::new(options).map_err(|error| Wrong::new(format!("{error:#}")))?;
     let reporter = Reporter::start(reports);
     let max_parallel = args.max_parallel.or(plan.max_parallel);
     let config = Config {
@@ -88,6 +84,23 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
         Ending::Success => Exit::Done,
         Ending::Failure => Exit::Failed,
         Ending::Cancelled(signal) => Exit::Cancelled(signal),
+    })
+}
+
+/// What is reported, and to whom: files and a console everywhere, and what the CI service around us understands.
+fn options(args: &Args, colour: bool, folders: &Folders, secrets: &Secrets) -> anyhow::Result<Options> {
+    let environment = load::environment();
+    let root = load::root_of(&args.load.file)?;
+    let real = ci::Real { root: &root, repository: load::repository_of(&root), out: &folders.out };
+    let given = ci::Given { planning: &args.load, out: &args.out, secrets };
+    Ok(Options {
+        console: if args.quiet { ConsoleMode::Quiet } else { ConsoleMode::Live },
+        colour,
+        out: args.out.clone(),
+        events: args.events.clone(),
+        verbose: args.verbose,
+        setting: ci::setting(&environment, &real, &given),
+        ci: ci::service(&environment, secrets)?,
     })
 }
 

@@ -46,10 +46,10 @@ pub(super) struct Planning {
 pub(super) struct MatrixArgs {
     /// A matrix in the place of the definition's: JSON as in a workflow, a list of cells, or a file of either
     #[arg(long, value_name = "JSON|FILE", conflicts_with = "cell")]
-    matrix: Option<String>,
+    pub matrix: Option<String>,
     /// Only the job of this cell of the matrix, as in a workflow: --cell '${{ toJSON(matrix) }}'
     #[arg(long, value_name = "JSON")]
-    cell: Option<String>,
+    pub cell: Option<String>,
 }
 
 impl MatrixArgs {
@@ -121,7 +121,7 @@ fn default_cache() -> anyhow::Result<Utf8PathBuf> {
 }
 
 /// What the environment gives, for variables that ask for it. Values that are no UTF-8 are left out, as if unset.
-fn environment() -> BTreeMap<String, String> {
+pub(super) fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
@@ -319,7 +319,7 @@ fn read_var_files(files: &[Utf8PathBuf]) -> anyhow::Result<Vec<(String, serde_ya
 }
 
 /// The folder of the definition, where relative paths begin.
-fn root_of(file: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
+pub(super) fn root_of(file: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
     let real = file.canonicalize_utf8().with_context(|| format!("failed to find `{file}`"))?;
     Ok(real.parent().map_or_else(|| real.clone(), Utf8Path::to_owned))
 }

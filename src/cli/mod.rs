@@ -3,6 +3,7 @@
 //! May know of everything. Standard output is data, standard error is talk.
 
 mod build;
+mod ci;
 mod cleanup;
 mod eval;
 mod exit;

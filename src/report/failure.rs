@@ -3,7 +3,8 @@
 use super::text;
 use crate::event::{Failure, Place};
 
-/// The block, `label` (`error`, `warning`) first. Later lines are indented.
+/// The block, `label` (`error`, `warning`) first. Later lines are indented, which alone would not keep a CI runner from
+/// obeying them.
 pub(super) fn block(label: &str, failure: &Failure) -> Vec<String> {
     let mut message = text::lines(&failure.message);
     let mut block = vec![format!("{label}: {}", message.next().unwrap_or_default())];
@@ -22,7 +23,7 @@ pub(super) fn block(label: &str, failure: &Failure) -> Vec<String> {
         block.extend(lines.next().map(|line| format!("  hint: {line}")));
         block.extend(lines.map(|line| format!("        {line}")));
     }
-    block
+    block.iter().map(|line| text::unforgeable(line)).collect()
 }
 
 /// `file:line:column`, as editors and terminals make a link of.
@@ -67,7 +68,7 @@ mod tests {
         };
         insta::assert_snapshot!(block("error", &failure).join("\n"), @r"
         error: bad name `a
-          ::error::x`
+        |   ::error::x`
           at ## [error] ::x:1 (the step's first line; the line that failed is not known)
           command: echo '## [error]'
           | [31m## [error]x

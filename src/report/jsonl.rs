@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::sinks::Sink;
+use super::text;
 use crate::event::Event;
 
 /// Writes JSON Lines.
@@ -19,8 +20,8 @@ impl<W: Write + Send> JsonLines<W> {
     fn write(&mut self, event: &Event) -> io::Result<()> {
         let mut line = serde_json::to_string(event)?;
         line.push('\n');
-        // Someone will `cat` the file in CI. `[` after `##` is text inside a string, where its escape means the same.
-        let line = line.replace("##[", "##\\u005b");
+        // Someone will `cat` the file in CI.
+        let line = text::json(&line);
         // One call a line, so that a reader never sees half of one and a killed run loses none.
         self.writer.write_all(line.as_bytes())
     }

@@ -1,21 +1,32 @@
 //! Sinks for events, one file each.
 //!
 //! A [`Sink`] turns events into what someone reads: a terminal ([`console`]), a job's log ([`log`]), JSON Lines
-//! ([`jsonl`]), the closing table ([`table`]). [`Reports`] hands each event to all of them. Standard output is data (the
-//! table), standard error is talk (the console).
+//! ([`jsonl`]), the closing table ([`table`]), test results ([`junit`]), and what CI services show ([`github`],
+//! [`gitlab`]). [`Reports`] hands each event to all of them. Those that speak at the end collect a [`run`] first. Standard
+//! output is data (the table), standard error is talk (the console, and every command to a CI runner).
 //!
 //! What a guest, a tool or a definition wrote is hostile: every sink that writes text takes it through [`text`], which
-//! leaves nothing that a terminal or a CI runner would obey. Only this room and `cli` print. May know of `event` alone;
-//! reports never call platforms.
+//! leaves nothing that a terminal or a CI runner would obey. Only this room and `cli` print. May know of `event`, and of
+//! `secret` the masks that a CI runner is told. Reports never call platforms, and read no environment: [`ci`] holds what
+//! they need of it.
 
+mod ci;
 mod console;
 mod failure;
+mod file;
+mod github;
+mod gitlab;
+#[cfg(test)]
+mod hostile;
 mod jsonl;
+mod junit;
 mod log;
+mod run;
 mod sinks;
 mod table;
 #[cfg(test)]
 mod testing;
 mod text;
 
+pub use ci::{Ci, GitHub, GitLab, Setting};
 pub use sinks::{ConsoleMode, Options, Reports, Sink};

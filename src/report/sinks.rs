@@ -7,9 +7,14 @@ use anyhow::Context;
 use camino::Utf8PathBuf;
 use indicatif::ProgressDrawTarget;
 
+use super::ci::{Ci, Setting};
+use super::console::groups::{Groups, Marks};
 use super::console::live::Live;
 use super::console::plain::{Detail, Plain};
+use super::github::sink::Actions;
+use super::gitlab;
 use super::jsonl::JsonLines;
+use super::junit::JUnit;
 use super::log::Logs;
 use super::table::Table;
 use super::text::Paint;
@@ -33,7 +38,8 @@ pub trait Sink: Send {
 /// How the run is shown while it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsoleMode {
-    /// One live line a job, for a terminal. Where standard error is none, [`ConsoleMode::Plain`] is used.
+    /// One live line a job, for a terminal. Where standard error is none, [`ConsoleMode::Plain`] is used; under a CI
+    /// service, groups that it can fold.
     Live,
     /// Lines with the job in front, no escape codes.
     Plain,
@@ -53,6 +59,10 @@ pub struct Options {
     pub events: Option<Utf8PathBuf>,
     /// Shows every line of output, serial consoles included.
     pub verbose: bool,
+    /// How files are named to CI services, and in reports that they read.
+    pub setting: Setting,
+    /// The CI service that runs us, if any does.
+    pub ci: Option<Ci>,
 }
 
 /// Every report of a run.
@@ -61,28 +71,47 @@ pub struct Reports {
 }
 
 impl Reports {
-    /// Sets up the console, the closing table, the jobs' logs, and the events' file if one is asked for.
+    /// Sets up the console, the closing table, the jobs' logs and test results, what the CI service is told, and the events'
+    /// file if one is asked for. GitHub is told here what to hide.
     ///
     /// # Errors
-    /// The events' file can't be created.
+    /// The events' file can't be created, or GitHub's runner not be told what to hide.
     pub fn new(options: Options) -> anyhow::Result<Self> {
-        let Options { console, colour, out, events, verbose } = options;
+        let Options { console, colour, out, events, verbose, setting, ci } = options;
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+        let marks = ci.as_ref().map(|ci| match ci {
+            Ci::GitHub(_) => Marks::GitHub,
+            Ci::GitLab(_) => Marks::GitLab,
+        });
+        let service: Option<Box<dyn Sink>> = match ci {
+            None => None,
+            Some(Ci::GitHub(github)) => {
+                let actions = Actions::new(io::stderr(), setting.clone(), github);
+                Some(Box::new(actions.context("failed to tell GitHub's runner what to hide")?))
+            }
+            Some(Ci::GitLab(gitlab)) => {
+                Some(Box::new(gitlab::sink::Reports::new(out.clone(), setting.clone(), gitlab)))
+            }
+        };
         if let Some(path) = events {
             let file = File::create(&path).with_context(|| format!("failed to create the events file `{path}`"))?;
             sinks.push(Box::new(JsonLines::new(file)));
         }
         sinks.push(Box::new(Logs::new(out.clone())));
+        sinks.push(Box::new(JUnit::new(out.clone(), setting)));
         let live = console == ConsoleMode::Live && io::stderr().is_terminal();
         let detail = match (console, verbose) {
             (ConsoleMode::Quiet, _) => Detail::Failures,
             (_, false) => Detail::Steps,
             (_, true) => Detail::Everything,
         };
-        sinks.push(match live {
-            true => Box::new(Live::new(ProgressDrawTarget::stderr(), out.clone(), detail, Paint { colour })),
-            false => Box::new(Plain::new(io::stderr(), detail)),
+        sinks.push(match (marks, live) {
+            (Some(marks), _) => Box::new(Groups::new(io::stderr(), marks, detail)),
+            (None, true) => Box::new(Live::new(ProgressDrawTarget::stderr(), out.clone(), detail, Paint { colour })),
+            (None, false) => Box::new(Plain::new(io::stderr(), detail)),
         });
+        // After the console, which ends its last group first.
+        sinks.extend(service);
         let paint = Paint { colour: colour && io::stdout().is_terminal() };
         sinks.push(Box::new(Table::new(io::stdout(), out, paint)));
         Ok(Self { sinks })
@@ -150,8 +179,15 @@ mod tests {
         let out = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
         let events = out.join("events.jsonl");
         let console = ConsoleMode::Quiet;
-        let options =
-            Options { console, colour: false, out: out.clone(), events: Some(events.clone()), verbose: false };
+        let options = Options {
+            console,
+            colour: false,
+            out: out.clone(),
+            events: Some(events.clone()),
+            verbose: false,
+            setting: Setting::default(),
+            ci: None,
+        };
         let mut reports = Reports::new(options).unwrap();
         reports.on_event(&at(0.0, Some("web"), Body::Note { text: "hello".into() }));
         assert_eq!(std::fs::read_to_string(&events).unwrap().lines().count(), 1, "written before the end of the run");
@@ -162,7 +198,8 @@ mod tests {
     #[test]
     fn an_events_file_that_cannot_be_made_is_refused_before_the_run() {
         let (console, events) = (ConsoleMode::Quiet, Some("/nowhere/events.jsonl".into()));
-        let options = Options { console, colour: false, out: "ovenbird-out".into(), events, verbose: false };
+        let (out, setting) = ("ovenbird-out".into(), Setting::default());
+        let options = Options { console, colour: false, out, events, verbose: false, setting, ci: None };
         let error = Reports::new(options).map(|_| ()).unwrap_err();
         assert_eq!(error.to_string(), "failed to create the events file `/nowhere/events.jsonl`");
     }

@@ -42,6 +42,22 @@ pub(super) fn unforgeable(line: &str) -> String {
     }
 }
 
+/// A JSON text that means the same and that no CI runner obeys when someone prints it. After `##`, a `[` is text inside a
+/// string, where its escape means the same.
+pub(super) fn json(json: &str) -> String {
+    json.replace(COMMAND, "##\\u005b")
+}
+
+/// At most `bytes` of the text, cut between characters; what was cut is marked.
+pub(super) fn cut(text: &str, bytes: usize) -> String {
+    const MARK: &str = "…";
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(bytes.saturating_sub(MARK.len()));
+    format!("{}{MARK}", text.get(..end).unwrap_or_default())
+}
+
 /// Columns that the text takes on a terminal.
 pub(super) fn width(text: &str) -> usize {
     text.width()
@@ -149,6 +165,13 @@ mod tests {
     fn a_line_with_nothing_in_front_never_starts_as_a_workflow_command() {
         assert_eq!(unforgeable(" ::error::x"), "|  ::error::x");
         assert_eq!(unforgeable("a::b"), "a::b");
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(cut("grün", 5), "grün");
+        assert_eq!(cut("grüner", 6), "gr…");
+        assert_eq!(cut("abc", 0), "…");
     }
 
     #[test]

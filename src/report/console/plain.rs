@@ -11,7 +11,7 @@ use super::super::{failure, text};
 use crate::event::{Body, Event, JobId, Phase, StepFinished, Stream, Unit};
 
 /// What stands before lines of the run as a whole.
-const RUN: &str = "ovenbird";
+pub(super) const RUN: &str = "ovenbird";
 
 /// A new tenth of something is shown this long after the last line about it: a quick download is not worth ten lines.
 const BETWEEN_TENTHS: TimeDelta = TimeDelta::seconds(10);
@@ -33,7 +33,13 @@ pub(in crate::report) enum Detail {
 pub(in crate::report) struct Plain<W> {
     writer: W,
     detail: Detail,
-    progress: BTreeMap<(Option<JobId>, String), Shown>,
+    pace: Pace,
+}
+
+/// How often something long is worth a line.
+#[derive(Default)]
+pub(super) struct Pace {
+    shown: BTreeMap<(Option<JobId>, String), Shown>,
 }
 
 /// What was last shown of something long.
@@ -42,15 +48,12 @@ struct Shown {
     tenth: u64,
 }
 
-impl<W: Write + Send> Plain<W> {
-    pub(in crate::report) fn new(writer: W, detail: Detail) -> Self {
-        Self { writer, detail, progress: BTreeMap::new() }
-    }
-
-    /// Whether this much of `what` deserves a line now.
-    fn is_due(&mut self, event: &Event, what: &str, done: u64, total: Option<u64>) -> bool {
+impl Pace {
+    /// Whether this event deserves a line; what is no progress always does.
+    pub(super) fn is_due(&mut self, event: &Event) -> bool {
+        let Body::Progress { what, done, total, .. } = &event.event else { return true };
         let tenth = total.map_or(0, |total| done.saturating_mul(10) / total.max(1));
-        let shown = self.progress.entry((event.job.clone(), what.to_owned()));
+        let shown = self.shown.entry((event.job.clone(), what.clone()));
         // The first report starts the clock: that it began was said by its phase or step.
         let shown = shown.or_insert(Shown { time: event.time, tenth });
         let since = event.time - shown.time;
@@ -59,6 +62,12 @@ impl<W: Write + Send> Plain<W> {
             *shown = Shown { time: event.time, tenth };
         }
         due
+    }
+}
+
+impl<W: Write + Send> Plain<W> {
+    pub(in crate::report) fn new(writer: W, detail: Detail) -> Self {
+        Self { writer, detail, pace: Pace::default() }
     }
 
     fn lines(&mut self, event: &Event) -> Vec<String> {
@@ -70,7 +79,7 @@ impl<W: Write + Send> Plain<W> {
             Body::Output { line, .. } if line.is_empty() => return vec![String::new()],
             Body::Output { line, .. } => return text::lines(line).collect(),
             Body::Note { text } => return text::lines(text).map(|line| format!("note: {line}")).collect(),
-            Body::Progress { what, done, total, .. } if !self.is_due(event, what, *done, *total) => return Vec::new(),
+            Body::Progress { .. } if !self.pace.is_due(event) => return Vec::new(),
             _ => {}
         }
         sentence(&event.event).into_iter().collect()
@@ -95,7 +104,7 @@ impl<W: Write + Send> Sink for Plain<W> {
 }
 
 /// What an event says to people, if it has a sentence of its own.
-fn sentence(body: &Body) -> Option<String> {
+pub(super) fn sentence(body: &Body) -> Option<String> {
     Some(match body {
         Body::RunStarted { run, version, jobs } => {
             let jobs = if jobs.len() == 1 { "1 job".to_owned() } else { format!("{} jobs", jobs.len()) };

@@ -1,0 +1,299 @@
+//! What is known of a run, collected from its events: the form that reports at a run's end are made of. Pure.
+
+use chrono::{DateTime, Utc};
+
+use super::text;
+use crate::event::{Artifact, Body, Event, Failure, JobFinished, JobId, Outcome, Phase, StepFinished};
+
+/// A run, as far as it came.
+#[derive(Default)]
+pub(super) struct Run {
+    pub(super) id: String,
+    pub(super) version: String,
+    /// In plan order.
+    pub(super) jobs: Vec<Job>,
+    pub(super) begin: Option<DateTime<Utc>>,
+    pub(super) end: Option<(Outcome, f64)>,
+}
+
+/// A job of it.
+pub(super) struct Job {
+    pub(super) id: JobId,
+    pub(super) begin: Option<DateTime<Utc>>,
+    /// In the order in which they began.
+    pub(super) parts: Vec<Part>,
+    /// Failures and warnings, as they came.
+    pub(super) troubles: Vec<Trouble>,
+    pub(super) artifacts: Vec<Artifact>,
+    /// What runs the machine, and why.
+    pub(super) accelerator: Option<(String, String)>,
+    pub(super) end: Option<JobFinished>,
+}
+
+/// A stretch of a job's time.
+pub(super) struct Part {
+    pub(super) what: What,
+    pub(super) begin: DateTime<Utc>,
+    /// None while it lasts, and for what never came to its end.
+    pub(super) seconds: Option<f64>,
+    /// How a step ended.
+    pub(super) step: Option<StepFinished>,
+}
+
+/// Which stretch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Phase(Phase),
+    /// Counted from 0, and its name.
+    Step(usize, String),
+}
+
+impl What {
+    /// For people: `boot`, `2. Install nginx`.
+    pub(super) fn title(&self) -> String {
+        match self {
+            Self::Phase(phase) => phase.as_str().to_owned(),
+            Self::Step(step, name) => format!("{}. {name}", step + 1),
+        }
+    }
+}
+
+/// Something wrong, and where in the job's life.
+pub(super) struct Trouble {
+    pub(super) severity: Severity,
+    pub(super) failure: Failure,
+    /// The step it names, else what was going on; none between two parts.
+    pub(super) during: Option<What>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Severity {
+    Error,
+    Warning,
+}
+
+impl Run {
+    /// Takes an event; those of one job in order.
+    pub(super) fn take(&mut self, event: &Event) {
+        let Some(id) = &event.job else {
+            match &event.event {
+                Body::RunStarted { run, version, jobs } => {
+                    (self.id, self.version, self.begin) = (run.clone(), version.clone(), Some(event.time));
+                    self.jobs = jobs.iter().map(|id| Job::new(id.clone())).collect();
+                }
+                Body::RunFinished { outcome, seconds } => self.end = Some((*outcome, *seconds)),
+                _ => {}
+            }
+            return;
+        };
+        // Most events, and nothing that a report at the end needs.
+        if matches!(event.event, Body::Output { .. } | Body::Progress { .. } | Body::Note { .. }) {
+            return;
+        }
+        match self.jobs.iter_mut().find(|job| job.id == *id) {
+            Some(job) => job.take(event),
+            None => {
+                let mut job = Job::new(id.clone());
+                job.take(event);
+                self.jobs.push(job);
+            }
+        }
+    }
+
+    /// How many jobs ended so; `None`: have not ended.
+    pub(super) fn count(&self, outcome: Option<Outcome>) -> usize {
+        self.jobs.iter().filter(|job| job.outcome() == outcome).count()
+    }
+}
+
+/// The same trouble in one job or several.
+pub(super) struct Merged<'a> {
+    pub(super) trouble: &'a Trouble,
+    /// In plan order.
+    pub(super) jobs: Vec<&'a JobId>,
+    /// How many others of its kind the job had before; the least of all its jobs.
+    rank: usize,
+}
+
+impl Merged<'_> {
+    /// Its jobs for a headline: all names, or the first and how many more.
+    pub(super) fn jobs_title(&self) -> String {
+        const SHOWN: usize = 3;
+        let shown: Vec<String> = self.jobs.iter().take(SHOWN).map(|job| text::line(&job.0)).collect();
+        let more = self.jobs.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}", shown.join(", "))
+    }
+}
+
+impl Run {
+    /// All troubles, the most useful first: errors before warnings, the first of each job before what followed from it,
+    /// what hit many jobs before what hit one.
+    pub(super) fn merged(&self) -> Vec<Merged<'_>> {
+        let mut merged: Vec<Merged<'_>> = Vec::new();
+        for job in &self.jobs {
+            let mut seen = [0, 0];
+            for trouble in &job.troubles {
+                let count = &mut seen[usize::from(trouble.severity == Severity::Warning)];
+                let rank = std::mem::replace(count, *count + 1);
+                match merged.iter_mut().find(|other| other.trouble.is_the_same(trouble)) {
+                    Some(other) => {
+                        other.rank = other.rank.min(rank);
+                        if other.jobs.last() != Some(&&job.id) {
+                            other.jobs.push(&job.id);
+                        }
+                    }
+                    None => merged.push(Merged { trouble, jobs: vec![&job.id], rank }),
+                }
+            }
+        }
+        merged.sort_by_key(|one| (one.trouble.severity, one.rank, std::cmp::Reverse(one.jobs.len())));
+        merged
+    }
+}
+
+impl Trouble {
+    /// Whether two jobs have one cause, as far as can be told: the same words about the same place.
+    fn is_the_same(&self, other: &Self) -> bool {
+        let key = |trouble: &Self| (trouble.severity, trouble.failure.message.clone(), trouble.failure.place.clone());
+        key(self) == key(other)
+    }
+}
+
+impl Job {
+    fn new(id: JobId) -> Self {
+        let (parts, troubles, artifacts) = (Vec::new(), Vec::new(), Vec::new());
+        Self { id, begin: None, parts, troubles, artifacts, accelerator: None, end: None }
+    }
+
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        self.end.as_ref().map(|end| end.outcome)
+    }
+
+    /// What made the job, or a step of it, fail.
+    pub(super) fn failures(&self) -> impl Iterator<Item = &Trouble> {
+        self.troubles.iter().filter(|trouble| trouble.severity == Severity::Error)
+    }
+
+    fn take(&mut self, event: &Event) {
+        match &event.event {
+            Body::JobStarted { .. } => self.begin = Some(event.time),
+            Body::JobFinished(end) => self.finished(end),
+            Body::PhaseStarted { phase } => self.start(What::Phase(*phase), event.time),
+            Body::PhaseFinished { phase, seconds } => {
+                if let Some(part) = self.open(|what| *what == What::Phase(*phase)) {
+                    part.seconds = Some(*seconds);
+                }
+            }
+            Body::StepStarted { step, name } => self.start(What::Step(*step, name.clone()), event.time),
+            Body::StepFinished(end) => self.step_finished(end, event.time),
+            Body::Accelerator { accelerator, reason } => {
+                self.accelerator = Some((accelerator.clone(), reason.clone()));
+            }
+            Body::Warning(failure) => self.trouble(Severity::Warning, failure),
+            Body::Failure(failure) => self.trouble(Severity::Error, failure),
+            Body::Artifact(artifact) => self.artifacts.push(artifact.clone()),
+            _ => {}
+        }
+    }
+
+    /// Whether the job was cancelled in this part. A phase that is cut short ends like one that is done; no other follows.
+    pub(super) fn was_cancelled_in(&self, part: &Part) -> bool {
+        let mut phases = self.parts.iter().rev().filter(|part| matches!(part.what, What::Phase(_)));
+        let is_last = phases.next().is_some_and(|last| last.what == part.what);
+        self.outcome() == Some(Outcome::Cancelled) && (part.seconds.is_none() || is_last)
+    }
+
+    /// A job may fail with nothing but a reason.
+    fn finished(&mut self, end: &JobFinished) {
+        if end.outcome == Outcome::Failure && self.failures().next().is_none() {
+            self.trouble(Severity::Error, &Failure::new(end.reason.as_deref().unwrap_or("the job failed")));
+        }
+        self.end = Some(end.clone());
+    }
+
+    fn start(&mut self, what: What, begin: DateTime<Utc>) {
+        self.parts.push(Part { what, begin, seconds: None, step: None });
+    }
+
+    fn open(&mut self, is_it: impl Fn(&What) -> bool) -> Option<&mut Part> {
+        self.parts.iter_mut().rev().find(|part| part.seconds.is_none() && is_it(&part.what))
+    }
+
+    /// A step that was skipped may end without having begun.
+    fn step_finished(&mut self, end: &StepFinished, time: DateTime<Utc>) {
+        if self.open(|what| matches!(what, What::Step(step, _) if *step == end.step)).is_none() {
+            self.start(What::Step(end.step, end.name.clone()), time);
+        }
+        if let Some(part) = self.open(|what| matches!(what, What::Step(step, _) if *step == end.step)) {
+            part.seconds = Some(end.seconds);
+            part.step = Some(end.clone());
+        }
+    }
+
+    fn trouble(&mut self, severity: Severity, failure: &Failure) {
+        let named = self.parts.iter().rev().find(|part| match part.what {
+            What::Step(step, _) => failure.step == Some(step),
+            What::Phase(_) => false,
+        });
+        let open = || self.parts.iter().rev().find(|part| part.seconds.is_none());
+        // The phase that has just ended was ended by it: a phase's end is told before its failure.
+        let last = || self.parts.iter().rev().find(|part| matches!(part.what, What::Phase(_)));
+        let during = named.or_else(open).or_else(last).map(|part| part.what.clone());
+        self.troubles.push(Trouble { severity, failure: failure.clone(), during });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::report::testing::{at, scripted_run};
+
+    #[test]
+    fn a_failure_belongs_to_its_step_or_to_the_phase_that_it_ended() {
+        let mut run = Run::default();
+        scripted_run().iter().for_each(|event| run.take(event));
+        let failing = run.jobs.iter().find(|job| job.id.0 == "web-trixie").unwrap();
+        assert_eq!(failing.troubles[0].during, Some(What::Step(0, "Install nginx".to_owned())));
+
+        let mut run = Run::default();
+        for event in [
+            Body::PhaseStarted { phase: Phase::Boot },
+            Body::PhaseFinished { phase: Phase::Boot, seconds: 1.0 },
+            Body::Failure(Failure::new("the machine does not answer")),
+        ] {
+            run.take(&at(0.0, Some("web"), event));
+        }
+        assert_eq!(run.jobs[0].troubles[0].during, Some(What::Phase(Phase::Boot)));
+    }
+
+    #[test]
+    fn the_first_failures_of_jobs_come_before_repeats_and_the_same_cause_is_one() {
+        let mut run = Run::default();
+        let failure = |message: &str| Body::Failure(Failure::new(message));
+        for (job, event) in [
+            ("a", failure("a failed")),
+            ("a", failure("and so did the rest")),
+            ("b", Body::Warning(Failure::new("slow"))),
+            ("b", failure("no such package")),
+            ("c", failure("no such package")),
+            ("c", failure("no such package")),
+        ] {
+            run.take(&at(0.0, Some(job), event));
+        }
+        let merged = run.merged();
+        let told: Vec<_> = merged.iter().map(|one| (one.trouble.failure.message.as_str(), one.jobs_title())).collect();
+        let expected = [("no such package", "b, c"), ("a failed", "a"), ("and so did the rest", "a"), ("slow", "b")];
+        assert_eq!(told, expected.map(|(message, jobs)| (message, jobs.to_owned())));
+    }
+
+    #[test]
+    fn a_job_that_failed_with_a_reason_only_has_a_failure() {
+        let mut run = Run::default();
+        let end = JobFinished { outcome: Outcome::Failure, seconds: 1.0, reason: Some("gone".into()), manifest: None };
+        run.take(&at(0.0, Some("a"), Body::JobFinished(Box::new(end))));
+        assert_eq!(run.merged()[0].trouble.failure.message, "gone");
+    }
+}
