@@ -592,10 +592,7 @@ mod tests {
             refused(size(&Value::Number(4096.0))),
             "the size `4096` has no unit (write a number and its unit, such as `512MiB` or `4GiB`)"
         );
-        assert_eq!(
-            refused(size(&text_value("1.5GiB"))),
-            "the size `1.5GiB` is not a whole number (write `1536MiB`)"
-        );
+        assert_eq!(refused(size(&text_value("1.5GiB"))), "the size `1.5GiB` is not a whole number (write `1536MiB`)");
         assert_eq!(refused(size(&text_value("99999999999TiB"))), "`99999999999TiB` is more than any disk holds");
     }
 

@@ -1696,7 +1696,7 @@ fn a_step_file_that_can_not_be_read_is_named_where_it_is_used() {
     7 |   - uses: ./a.sh
       |           ^^^^^^
       |
-      = help: name the file itself, such as `./a.sh/monitoring.yml`
+      = help: name a file with steps, such as `uses: ./a.yml`
 
     error[bad-value]: `actions/checkout@v4` is no step file of this repository
      --> ovenbird.yml:8:11
@@ -1874,6 +1874,11 @@ fn step_files_are_nested_ten_deep_and_come_to_a_thousand_steps_at_most() {
     4 |   - uses: ./1.yml
       |           ------- the first of them is used here
       |
+     ::: 9.yml:2:11
+      |
+    2 |   - uses: ./10.yml
+      |           -------- used here
+      |
       = help: use the files beside each other, not inside each other
     ");
 
@@ -1902,6 +1907,11 @@ fn step_files_are_nested_ten_deep_and_come_to_a_thousand_steps_at_most() {
       |
     3 |   - uses: ./3.yml
       |     ^^^^
+      |
+     ::: 1.yml:2:11
+      |
+    2 |   - uses: ./2.yml
+      |           ------- used here
       |
       = help: put what belongs together into one script, which is faster too
     ");
