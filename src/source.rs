@@ -7,6 +7,7 @@
 mod core;
 #[cfg(test)]
 pub(crate) mod dedent;
+mod hint;
 mod index;
 mod merge;
 mod scalar;
@@ -262,8 +263,7 @@ impl Source {
 
     fn read(&mut self) -> Vec<Diagnostic> {
         if self.text.len() > LARGEST_FILE {
-            let message =
-                format!("the file has {} bytes, more than the {LARGEST_FILE} that one may have", self.text.len());
+            let message = format!("the file has {} bytes, and 10 MiB is the most that one may have", self.text.len());
             return vec![Diagnostic::error("file-size", message).at(Place::Bytes(self.id, 0..0))];
         }
         if let Some((offset, _)) = self.text.match_indices("${{").nth(MOST_EXPRESSIONS) {
@@ -585,19 +585,23 @@ mod tests {
 
     #[test]
     fn a_syntax_error_is_shown_where_it_is() {
-        assert_snapshot!(errors("name: a\nsteps:\n  - run: x\n - run: y\n"), @r"
+        assert_snapshot!(errors("name: a\nsteps:\n  - run: x\n - run: y\n"), @"
         error[yaml]: not valid YAML: while parsing a block mapping, did not find expected key
          --> ovenbird.yml:4:2
           |
         4 |  - run: y
           |  ^
+          |
+          = help: the line begins in another column than those that it belongs to: align it with them
         ");
-        assert_snapshot!(errors("name: a\nsteps:\n\t- run: x\n"), @r"
+        assert_snapshot!(errors("name: a\nsteps:\n\t- run: x\n"), @"
         error[yaml]: not valid YAML: tabs disallowed within this context (block indentation)
          --> ovenbird.yml:3:2
           |
         3 |     - run: x
           |     ^
+          |
+          = help: indent with spaces: YAML takes no tabs for it
         ");
         assert_snapshot!(errors("name: [a\n"), @r"
         error[yaml]: not valid YAML: unclosed bracket '['
@@ -606,23 +610,27 @@ mod tests {
         1 | name: [a
           |       ^
         ");
-        assert_snapshot!(errors("name: *nowhere\n"), @r"
+        assert_snapshot!(errors("name: *nowhere\n"), @"
         error[yaml]: not valid YAML: while parsing node, found unknown anchor
          --> ovenbird.yml:1:7
           |
         1 | name: *nowhere
           |       ^
+          |
+          = help: no value before is marked with `&nowhere`; if `*nowhere` is a text, put it in quotes
         ");
     }
 
     #[test]
     fn a_merge_key_takes_mappings_only() {
-        assert_snapshot!(errors("env:\n  <<: text\n"), @r"
+        assert_snapshot!(errors("env:\n  <<: text\n"), @"
         error[yaml]: `<<` takes a mapping or a list of mappings
          --> ovenbird.yml:2:3
           |
         2 |   <<: text
           |   ^^
+          |
+          = help: `<<: *name` merges the mapping that is marked with `&name`
         ");
     }
 
@@ -732,6 +740,8 @@ mod tests {
           |
         1 | name: a␀b
           |        ^
+          |
+          = help: a text can't begin with this character: put the whole value in quotes
         ");
         assert_snapshot!(errors("name: \"a\tb\"\nsteps: [a,\n\tb]\nenv: \u{7}\n"), @r"
         error[yaml]: not valid YAML: unexpected character: `\u{7}'
@@ -739,6 +749,8 @@ mod tests {
           |
         4 | env: ␇
           |      ^
+          |
+          = help: a text can't begin with this character: put the whole value in quotes
         ");
         assert_snapshot!(errors(&format!("a: {}1\n", "[\n".repeat(200))), @"
         error[yaml]: not valid YAML: unclosed bracket '['
@@ -771,7 +783,7 @@ mod tests {
     fn a_file_of_more_than_ten_mebibytes_is_not_even_read() {
         let (_, diagnostics) = Sources::parse("x", &"# comment\n".repeat(LARGEST_FILE / 10 + 1));
         let messages: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
-        assert_eq!(messages, ["the file has 10485770 bytes, more than the 10485760 that one may have"]);
+        assert_eq!(messages, ["the file has 10485770 bytes, and 10 MiB is the most that one may have"]);
     }
 
     #[test]

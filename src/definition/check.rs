@@ -179,7 +179,10 @@ impl Checker<'_> {
             let list: Vec<String> = allowed.iter().map(|name| format!("`{name}`")).collect();
             let message = format!("the context `{context}` is not known here");
             let diagnostic = self.error("unknown-context", message, span);
-            return diagnostic.help(format!("what is known: {}", list.join(", ")));
+            return match context {
+                "env" => diagnostic.help("`env` is known in steps: use a variable instead, `vars.NAME`"),
+                _ => diagnostic.help(format!("what is known: {}", list.join(", "))),
+            };
         }
         let diagnostic = self.error("unknown-context", format!("there is no context `{context}`"), span);
         match context {
@@ -193,6 +196,7 @@ impl Checker<'_> {
                 "the run is `ci` and the commit `git`, such as `ci.ref` and `git.sha`, on every CI; for all else declare \
                  a variable with `env:`, and use `vars.NAME`",
             ),
+            status if is_status_function(status) => diagnostic.help(format!("did you mean `{status}()`?")),
             "needs" => diagnostic
                 .help("a definition does not know its workflow: declare a variable with `env:`, and use `vars.NAME`"),
             _ => diagnostic.nearest(context, "known contexts", allowed.iter().copied()),
@@ -250,7 +254,8 @@ impl Checker<'_> {
         };
         let names: Vec<&str> = self.definition.variables.iter().map(|variable| variable.name.as_str()).collect();
         if let Some(diagnostic) = self.unknown(reference, key, "there is no variable", "known variables", &names) {
-            return Some(diagnostic);
+            let declare = || diagnostic.clone().help(format!("declare it: `variables: {{ {key}: … }}`"));
+            return Some(if names.is_empty() { declare() } else { diagnostic });
         }
         let name = sensitive(self.definition, key)?;
         self.sensitive("variable", name, reference)
@@ -381,7 +386,8 @@ impl Checker<'_> {
         let has = |step: &&Step| step.id.as_deref().is_some_and(|other| same(other, id));
         if others.iter().any(|step| has(&step)) {
             let message = format!("the step `{id}` does not come before this one");
-            return Some(self.error("unknown-name", message, &reference.span));
+            let diagnostic = self.error("unknown-name", message, &reference.span);
+            return Some(diagnostic.help("only what has run can be asked: move one of the two steps"));
         }
         let names: Vec<&str> = before.iter().filter_map(|step| step.id.as_deref()).collect();
         let unknown = || self.unknown(reference, id, "no step has the id", "ids of the steps before", &names);

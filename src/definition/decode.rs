@@ -4,8 +4,10 @@ use std::ops::Range;
 
 use serde_yaml::Value as Yaml;
 
+use super::foreign;
 use super::given::GivenFile;
-use super::language::Mapping;
+use super::hint;
+use super::language::{self, Mapping};
 use super::model::{Field, List, Problem, Read, Setting, TextField};
 use super::scalar::describe;
 use super::schema;
@@ -113,6 +115,16 @@ impl<'a> Table<'a> {
         self.find(key).filter(|node| !node.value.is_null())
     }
 
+    /// Whether an unknown key was probably meant as this one: a slip, or another tool's word. It was reported already,
+    /// with the key that was meant.
+    pub(super) fn means(&self, key: &str, keys: &Keys) -> bool {
+        let is_slip = |name: &str| {
+            diagnostic::nearest(name, [key]).or_else(|| diagnostic::nearest(key, [name])).is_some()
+                || foreign::find(keys.of, name).is_some_and(|word| word.meant == Some(key))
+        };
+        self.entries.iter().any(|(name, _)| !keys.knows(name) && is_slip(name))
+    }
+
     /// The value of a key, even an empty one.
     pub(super) fn find(&self, key: &str) -> Option<Node<'a>> {
         let (_, value) = self.entries.iter().find(|(name, _)| *name == key)?;
@@ -169,10 +181,6 @@ impl<'s> Decoder<'s> {
         self.push(bad_value(problem, route));
     }
 
-    fn wrong_type(&mut self, expected: &str, node: &Node<'_>) {
-        self.push(wrong_type(expected, node));
-    }
-
     /// The entries of a mapping with keys of the user's own.
     pub(super) fn entries<'a>(&mut self, node: &Node<'a>, what: &str) -> Option<Vec<(&'a str, Node<'a>)>> {
         let mut entries = self.pairs(node, what)?;
@@ -193,7 +201,8 @@ impl<'s> Decoder<'s> {
     /// The entries of any mapping.
     fn pairs<'a>(&mut self, node: &Node<'a>, what: &str) -> Option<Vec<(&'a str, Node<'a>)>> {
         let Yaml::Mapping(mapping) = node.value else {
-            self.wrong_type(&format!("{what}, a mapping"), node);
+            let diagnostic = wrong_type(&format!("{what}, a mapping"), node);
+            self.push(diagnostic.help("write it as lines of `name: value`, without a `-` before them"));
             return None;
         };
         let mut entries = Vec::new();
@@ -232,22 +241,24 @@ impl<'s> Decoder<'s> {
         self.push(if keys.later.contains(&key) {
             Diagnostic::error("not-yet", format!("this version of Ovenbird does not have `{key}` yet")).at(place)
         } else {
-            Diagnostic::error("unknown-key", format!("{} has no key `{key}`", keys.of)).at(place).nearest(
-                key,
-                "known keys",
-                keys.known.iter().map(String::as_str),
-            )
+            let diagnostic = Diagnostic::error("unknown-key", format!("{} has no key `{key}`", keys.of)).at(place);
+            match foreign::find(keys.of, key) {
+                Some(word) => diagnostic.help(word.help),
+                None => diagnostic.nearest(key, "known keys", keys.known.iter().map(String::as_str)),
+            }
         });
     }
 
     /// A key that must be there.
     pub(super) fn require<'a>(&mut self, table: &Table<'a>, key: &str, keys: &Keys) -> Option<Node<'a>> {
         let node = table.get(key);
-        // A slip in the key was reported already, with the key that was meant.
-        let unknown = table.entries.iter().map(|(name, _)| *name).filter(|name| !keys.knows(name));
-        if node.is_none() && diagnostic::nearest(key, unknown).is_none() {
+        if node.is_none() && !table.means(key, keys) {
             let message = format!("{} needs the key `{key}`", keys.of);
-            self.push(Diagnostic::error("missing-key", message).at(Place::Value(table.route.clone())));
+            let diagnostic = Diagnostic::error("missing-key", message).at(Place::Value(table.route.clone()));
+            self.push(match language::EXAMPLES.iter().find(|(of, name, _)| *of == keys.of && *name == key) {
+                Some((.., example)) => diagnostic.help(format!("such as `{example}`")),
+                None => diagnostic,
+            });
         }
         node
     }
@@ -255,7 +266,8 @@ impl<'s> Decoder<'s> {
     /// The items of a list.
     pub(super) fn items<'a>(&mut self, list: &Node<'a>, what: &str) -> Option<Vec<Node<'a>>> {
         let Yaml::Sequence(items) = list.value else {
-            self.wrong_type(&format!("{what}, a list"), list);
+            let diagnostic = wrong_type(&format!("{what}, a list"), list);
+            self.push(diagnostic.help("begin every item with `- `, a dash and a space, or write `[ ]` around them"));
             return None;
         };
         let node = |(index, value)| Node { value, route: list.route.index(index) };
@@ -285,7 +297,8 @@ impl<'s> Decoder<'s> {
     pub(super) fn literal<T>(&mut self, node: &Node<'_>, read: Read<T>) -> Option<T> {
         if node.expression_text().is_some() {
             let message = "an expression can't stand here: this must be known before anything is evaluated";
-            self.push(Diagnostic::error("expression", message).at(Place::Value(node.route.clone())));
+            let diagnostic = Diagnostic::error("expression", message).at(Place::Value(node.route.clone()));
+            self.push(diagnostic.help("write the value itself"));
             return None;
         }
         let value = self.value(node)?;
@@ -388,7 +401,12 @@ fn no_table(node: &Node<'_>, keys: &Keys) -> Diagnostic {
 /// An expression that can't be parsed, pointed at inside its value.
 pub(super) fn syntax_error(error: &SyntaxError, route: &Route, offset: usize) -> Diagnostic {
     let place = Place::Inside(route.clone(), shift(&error.span, offset));
-    Diagnostic::error("expression", format!("not a valid expression: {}", error.message)).label(Label::new(place))
+    let message = format!("not a valid expression: {}", error.message);
+    let diagnostic = Diagnostic::error("expression", message).label(Label::new(place));
+    match hint::hint(error) {
+        Some(hint) => diagnostic.help(hint),
+        None => diagnostic,
+    }
 }
 
 /// A span in a value's text, from one in an expression that begins at `offset` of it.

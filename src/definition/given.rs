@@ -259,13 +259,15 @@ mod tests {
           |
           = help: the nearest cell is `{"suite":"trixie","v":1}`
         "#);
-        assert_snapshot!(jobs(MATRIX, &cell("null")), @"
+        assert_snapshot!(jobs(MATRIX, &cell("null")), @r#"
         error[wrong-type]: expected a cell, a mapping of keys to values, found nothing
          --> --cell:1:1
           |
         1 | null
           | ^^^^
-        ");
+          |
+          = help: write it as JSON, such as `'{"suite":"bookworm"}'`
+        "#);
     }
 
     #[test]

@@ -177,6 +177,17 @@ enum Source {
 /// Keys of a source that a later version of Ovenbird will have.
 pub(super) const LATER_SOURCES: &[&str] = &["iso", "ami", "boot-command", "serve"];
 
+/// What keys that must be there can be, for who forgot one: the mapping, the key, and an example.
+pub(super) const EXAMPLES: [(&str, &str, &str); 7] = [
+    (Definition::WHAT, "name", "name: web"),
+    (Definition::WHAT, "platforms", "platforms: { qemu: { builder: qemu, source: { debian: bookworm } } }"),
+    (Platform::WHAT, "builder", "builder: qemu"),
+    (Platform::WHAT, "source", "source: { debian: bookworm }"),
+    (Retry::WHAT, "attempts", "attempts: 3"),
+    (Output::WHAT, "format", "format: qcow2"),
+    (StepFile::WHAT, "steps", "steps: [{ run: apt-get update }]"),
+];
+
 /// A Debian suite, bootstrapped from a package mirror: no base image is needed.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]

@@ -128,10 +128,14 @@ fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
     let strategy = decoded.strategy;
     let name = required_name.unwrap_or_default();
     let broken = Broken::default();
-    let definition =
+    let mut definition =
         Definition { name, version, variables, strategy, platforms, env, defaults, steps, files, outputs, broken };
-    uses::check(decoder, &definition);
+    let has_end = uses::check(decoder, &definition);
     check::check(decoder, &definition);
+    if !has_end {
+        // Whoever goes through the steps after this would not come back.
+        definition.files.iter_mut().for_each(|file| file.steps.clear());
+    }
     Some(definition)
 }
 
@@ -139,9 +143,16 @@ fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
 pub(super) fn name(value: &Value) -> Result<String, Problem> {
     let name = scalar::line(value)?;
     let good = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-';
+    if let Some(problem) = scalar::other_expression(&name) {
+        return Err(problem);
+    }
     if !name.chars().all(good) || name.starts_with('-') || name.ends_with('-') {
-        return Err(Problem::new(format!("`{name}` is no name"))
-            .help("a name has lowercase letters, digits and `-` only, and no `-` at its ends"));
+        let rule = "a name has lowercase letters, digits and `-` only, and no `-` at its ends";
+        let near: String = name.to_lowercase().chars().map(|char| if good(char) { char } else { '-' }).collect();
+        return Err(Problem::new(format!("`{name}` is no name")).help(match near.trim_matches('-') {
+            "" => rule.to_owned(),
+            near => format!("did you mean `{near}`? {rule}"),
+        }));
     }
     // The longest label of a host name.
     if name.len() > 63 {

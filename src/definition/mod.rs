@@ -12,7 +12,9 @@ mod check;
 mod context;
 mod decode;
 mod files;
+mod foreign;
 mod given;
+mod hint;
 mod language;
 #[cfg(test)]
 mod large;

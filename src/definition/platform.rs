@@ -25,7 +25,8 @@ pub(super) fn platforms(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Vec<Platf
     let Some(entries) = decoder.entries(node, "`platforms`") else { return Vec::new() };
     if entries.is_empty() {
         let message = "`platforms` names no platform";
-        decoder.push(Diagnostic::error("bad-value", message).at(Place::Value(node.route.clone())));
+        let diagnostic = Diagnostic::error("bad-value", message).at(Place::Value(node.route.clone()));
+        decoder.push(diagnostic.help("such as `qemu: { builder: qemu, source: { debian: bookworm } }`"));
     }
     entries.into_iter().filter_map(|(name, node)| platform(decoder, name, &node)).collect()
 }
@@ -75,11 +76,20 @@ fn builder(value: &Value) -> Result<(), Problem> {
             Err(Problem::new(format!("this version of Ovenbird does not have the builder `{builder}` yet"))
                 .help("it has `qemu`"))
         }
+        "kvm" | "libvirt" => Err(Problem::new(format!("there is no builder `{builder}`"))
+            .help("did you mean `qemu`? it uses KVM where that works")),
         _ => Err(Problem::new(format!("there is no builder `{builder}`")).help("this version of Ovenbird has `qemu`")),
     }
 }
 
 fn source(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Source> {
+    if let Some(text) = node.value.as_str() {
+        let kind = if text.contains(['/', '.']) { "image" } else { "debian" };
+        let diagnostic = Diagnostic::error("wrong-type", "expected a source, a mapping, found a text");
+        let diagnostic = diagnostic.at(Place::Value(node.route.clone()));
+        decoder.push(diagnostic.help(format!("say what it is, such as `source: {{ {kind}: {text} }}`")));
+        return None;
+    }
     let has = |key: &str| node.value.get(key).is_some();
     match (has("debian"), has("image")) {
         (true, false) => {
@@ -95,7 +105,8 @@ fn source(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Source> {
         }
         (true, true) => {
             let message = "a source is either `debian` or `image`, not both";
-            decoder.push(Diagnostic::error("conflict", message).at(Place::Key(node.route.key("image"))));
+            let diagnostic = Diagnostic::error("conflict", message).at(Place::Key(node.route.key("image")));
+            decoder.push(diagnostic.help("keep one of them, or make two platforms of it"));
             None
         }
         (false, false) => {

@@ -124,7 +124,15 @@ pub(super) fn boolean(value: &Value) -> Read<bool> {
         Value::Bool(value) => Ok(*value),
         Value::String(text) if text == "true" => Ok(true),
         Value::String(text) if text == "false" => Ok(false),
-        _ => Err(Problem::expected("`true` or `false`", value)),
+        _ => {
+            let problem = Problem::expected("`true` or `false`", value);
+            let word = if let Value::String(text) = value { text.to_lowercase() } else { value.to_string() };
+            Err(match word.as_str() {
+                "true" | "yes" | "on" | "y" | "1" => problem.help("did you mean `true`?"),
+                "false" | "no" | "off" | "n" | "0" => problem.help("did you mean `false`?"),
+                _ => problem,
+            })
+        }
     }
 }
 
@@ -166,6 +174,9 @@ fn size(value: &Value) -> Read<u64> {
         }
         _ => return Err(Problem::expected("a size", value).help(example)),
     };
+    if let Some(problem) = other_expression(text).or_else(|| fraction(text)) {
+        return Err(problem);
+    }
     let digits = text.len() - text.trim_start_matches(|char: char| char.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let Ok(number) = number.parse::<u64>() else {
@@ -186,6 +197,27 @@ fn size(value: &Value) -> Read<u64> {
         }
     };
     number.checked_mul(factor).ok_or_else(|| Problem::new(format!("`{text}` is more than any disk holds")))
+}
+
+/// Refuses `1.5GiB`, and says it in the next smaller unit.
+fn fraction(text: &str) -> Option<Problem> {
+    let unit = text.trim_start_matches(|char: char| char.is_ascii_digit() || char == '.');
+    let number = text.strip_suffix(unit).filter(|number| number.contains('.'))?.parse::<f64>().ok()?;
+    let problem = Problem::new(format!("the size `{text}` is not a whole number"));
+    let smaller = [("GiB", "MiB"), ("TiB", "GiB")].into_iter().find(|(larger, _)| *larger == unit.trim());
+    Some(match smaller {
+        Some((_, smaller)) => problem.help(format!("write `{}{smaller}`", (number * 1024.0).round())),
+        None => problem.help("write a whole number and its unit, such as `1536MiB`"),
+    })
+}
+
+/// Refuses a text with another tool's expression in it, for which it would otherwise be told something beside the point.
+pub(super) fn other_expression(text: &str) -> Option<Problem> {
+    if !["{{", "${", "$("].iter().any(|sign| text.contains(sign)) {
+        return None;
+    }
+    let problem = Problem::new(format!("`{text}` is no expression that Ovenbird knows"));
+    Some(problem.help("an expression is written `${{ … }}`, and a variable in it `vars.NAME`"))
 }
 
 /// Bytes as people write them.
@@ -297,7 +329,12 @@ pub(super) fn firmware(value: &Value) -> Read<Firmware> {
 }
 
 pub(super) fn accelerator(value: &Value) -> Read<Accelerator> {
-    word(value, ACCELERATORS)
+    let read = word(value, ACCELERATORS);
+    read.map_err(|problem| match value {
+        Value::Bool(true) => problem.help("`kvm` needs KVM, `auto` takes it where it works"),
+        Value::Bool(false) => problem.help("`tcg` emulates, without KVM"),
+        _ => problem,
+    })
 }
 
 pub(super) fn kernel(value: &Value) -> Read<Kernel> {
@@ -333,6 +370,9 @@ pub(super) fn shell(value: &Value) -> Read<Shell> {
 /// A Debian suite's code name.
 pub(super) fn suite(value: &Value) -> Read<String> {
     let suite = line(value)?;
+    if let Some(problem) = other_expression(&suite) {
+        return Err(problem);
+    }
     if suite.chars().next().is_some_and(|char| char.is_ascii_digit()) {
         return Err(Problem::new(format!("`{suite}` is no suite")).help("a suite has a code name, such as `bookworm`"));
     }
@@ -406,23 +446,46 @@ pub(super) fn checksum(value: &Value) -> Read<Checksum> {
     let text = line(value)?;
     let forms = "write `sha256:` or `sha512:` and the digest, or `file:` and the path or URL of a `SHA256SUMS` file";
     let Some((kind, rest)) = text.split_once(':') else {
-        return Err(Problem::new(format!("`{text}` does not say what kind of checksum it is")).help(forms));
+        let problem = Problem::new(format!("`{text}` does not say what kind of checksum it is"));
+        return Err(match digest_kind(text.trim_start_matches("sha256=").trim_start_matches("sha512=")) {
+            Some((kind, digest)) => problem.help(format!("did you mean `{kind}:{digest}`?")),
+            None => problem.help(forms),
+        });
     };
     let digits = match kind {
         "sha256" => 64,
         "sha512" => 128,
         "file" if rest.is_empty() => return Err(Problem::new("`file:` names no file").help(forms)),
         "file" => return Ok(Checksum::File(rest.to_owned())),
+        "http" | "https" => {
+            let problem = Problem::new(format!("`{text}` does not say what kind of checksum it is"));
+            return Err(problem.help(format!("did you mean `file:{text}`?")));
+        }
         _ => return Err(Problem::new(format!("`{kind}` is no kind of checksum that Ovenbird knows")).help(forms)),
     };
     if rest.len() != digits || !rest.chars().all(|char| char.is_ascii_hexdigit()) {
         let length = rest.chars().count();
-        return Err(Problem::new(format!(
-            "a {kind} digest has {digits} hexadecimal digits, this one has {length} characters"
-        )));
+        let problem =
+            Problem::new(format!("a {kind} digest has {digits} hexadecimal digits, this one has {length} characters"));
+        return Err(match digest_kind(rest) {
+            Some((other, _)) if other != kind => {
+                problem.help(format!("that is the length of a {other} digest: did you mean `{other}:`?"))
+            }
+            _ => problem.help("copy the whole digest from the `SHA256SUMS` or `SHA512SUMS` file beside the image"),
+        });
     }
     let digest = rest.to_ascii_lowercase();
     Ok(if kind == "sha256" { Checksum::Sha256(digest) } else { Checksum::Sha512(digest) })
+}
+
+/// The kind of a digest by its length.
+fn digest_kind(text: &str) -> Option<(&'static str, &str)> {
+    let kind = match text.len() {
+        64 => "sha256",
+        128 => "sha512",
+        _ => return None,
+    };
+    text.chars().all(|char| char.is_ascii_hexdigit()).then_some((kind, text))
 }
 
 /// A login name.
@@ -468,6 +531,10 @@ pub(super) fn mode(value: &Value) -> Read<u32> {
 /// An absolute path in the guest.
 pub(super) fn guest_path(value: &Value) -> Read<String> {
     let path = line(value)?;
+    if path.starts_with('~') {
+        let problem = Problem::new(format!("`{path}` begins with `~`, which only a shell knows"));
+        return Err(problem.help("write the home folder itself, such as `/root` or `/home/NAME`"));
+    }
     if !path.starts_with('/') {
         return Err(Problem::new(format!("`{path}` is not an absolute path"))
             .help(format!("paths in the guest begin at its root: `/{path}`")));
@@ -478,6 +545,10 @@ pub(super) fn guest_path(value: &Value) -> Read<String> {
 /// A path inside the folder of the definition.
 pub(super) fn local_path(value: &Value) -> Read<String> {
     let path = line(value)?;
+    if is_url(&path) {
+        let problem = Problem::new(format!("`{path}` is a URL, not a path of the repository"));
+        return Err(problem.help("keep the file in the repository, or fetch it in the guest with a `run` step"));
+    }
     if path.starts_with('/') {
         return Err(Problem::new(format!("`{path}` is an absolute path"))
             .help("paths on this machine are relative to the folder of the definition, and inside it"));
@@ -521,6 +592,7 @@ mod tests {
             refused(size(&Value::Number(4096.0))),
             "the size `4096` has no unit (write a number and its unit, such as `512MiB` or `4GiB`)"
         );
+        assert_eq!(refused(size(&text_value("1.5GiB"))), "the size `1.5GiB` is not a whole number (write `1536MiB`)");
         assert_eq!(refused(size(&text_value("99999999999TiB"))), "`99999999999TiB` is more than any disk holds");
     }
 
@@ -596,9 +668,18 @@ mod tests {
         assert_eq!(checksum(&text_value("file:SHA256SUMS")), Ok(Checksum::File("SHA256SUMS".to_owned())));
         assert_eq!(
             refused(checksum(&text_value("sha256:abc"))),
-            "a sha256 digest has 64 hexadecimal digits, this one has 3 characters"
+            "a sha256 digest has 64 hexadecimal digits, this one has 3 characters (copy the whole digest from the \
+             `SHA256SUMS` or `SHA512SUMS` file beside the image)"
         );
-        assert!(checksum(&text_value(&digest)).is_err());
+        assert_eq!(
+            refused(checksum(&text_value(&digest))),
+            format!("`{digest}` does not say what kind of checksum it is (did you mean `sha256:{digest}`?)")
+        );
+        assert_eq!(
+            refused(checksum(&text_value(&format!("sha512:{digest}")))),
+            "a sha512 digest has 128 hexadecimal digits, this one has 64 characters (that is the length of a sha256 \
+             digest: did you mean `sha256:`?)"
+        );
         assert!(checksum(&text_value("md5:abc")).is_err());
     }
 }

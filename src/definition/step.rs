@@ -30,8 +30,7 @@ pub(super) fn env(decoder: &mut Decoder<'_>, node: &Node<'_>, site: Site) -> Vec
     let mut env = Vec::new();
     for (name, node) in decoder.entries(node, "`env`").unwrap_or_default() {
         if !variable::is_environment_name(name) {
-            let message = format!("`{name}` is no name of an environment variable");
-            decoder.push(Diagnostic::error("bad-name", message).at(Place::Key(node.route.clone())));
+            decoder.push(bad_environment_name(name, Place::Key(node.route.clone())));
         }
         if let Some(value) = decoder.text(&node, site) {
             env.push(EnvVar { name: name.to_owned(), value });
@@ -68,9 +67,11 @@ fn step(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Step> {
     if let Some(text) = node.value.as_str() {
         let place = Place::Value(node.route.clone());
         let diagnostic = Diagnostic::error("wrong-type", "expected a step, a mapping, found a text").at(place);
-        decoder.push(
-            diagnostic.help(format!("to run it in the guest, write `run: {}`", text.lines().next().unwrap_or("…"))),
-        );
+        let line = text.lines().next().unwrap_or("…");
+        decoder.push(match ACTIONS.iter().find_map(|key| Some((key, line.strip_prefix(key)?.strip_prefix(':')?))) {
+            Some((key, rest)) => diagnostic.help(format!("write a space after the colon: `{key}: {rest}`")),
+            None => diagnostic.help(format!("to run it in the guest, write `run: {line}`")),
+        });
         return None;
     }
     let table = decoder.table(node, &STEP)?;
@@ -123,8 +124,9 @@ fn id(value: &Value) -> Result<String, Problem> {
 fn action_key(decoder: &mut Decoder<'_>, table: &Table<'_>) -> Option<&'static str> {
     let mut there = ACTIONS.into_iter().filter(|key| table.find(key).is_some());
     let Some(first) = there.next() else {
-        // That a later version has it was said already.
-        if !LATER_ACTIONS.iter().any(|key| table.find(key).is_some()) {
+        // That a later version has it was said already, or which key was meant.
+        let is_later = LATER_ACTIONS.iter().any(|key| table.find(key).is_some());
+        if !is_later && !ACTIONS.iter().any(|key| table.means(key, &STEP)) {
             let list: Vec<String> = ACTIONS.iter().map(|key| format!("`{key}`")).collect();
             let place = Place::Value(table.route.clone());
             let diagnostic = Diagnostic::error("missing-key", "the step does nothing").at(place);
@@ -156,6 +158,10 @@ fn check_belongs(decoder: &mut Decoder<'_>, table: &Table<'_>, action: Option<&'
 
 fn decode_action(decoder: &mut Decoder<'_>, table: &Table<'_>, key: &'static str) -> Option<Action> {
     let node = table.find(key)?;
+    if matches!(node.value, serde_yaml::Value::Sequence(_)) {
+        decoder.push(list_of_actions(key, &node));
+        return None;
+    }
     match key {
         "run" => script_text(decoder, &node, Site::Script).map(Action::Run),
         "local" => script_text(decoder, &node, Site::Local).map(Action::Local),
@@ -191,6 +197,23 @@ fn decode_action(decoder: &mut Decoder<'_>, table: &Table<'_>, key: &'static str
     }
 }
 
+/// An action with a list, as `script` has in GitLab.
+fn list_of_actions(key: &str, node: &Node<'_>) -> Diagnostic {
+    let help = match key {
+        "run" | "local" => format!("write one text, with a line for each command after `{key}: |`"),
+        "script" => "`script` names one file; to run commands, write `run: |` and a line for each".to_owned(),
+        _ => "make a step of each".to_owned(),
+    };
+    let message = format!("expected one text in `{key}`, found a list");
+    Diagnostic::error("wrong-type", message).at(Place::Value(node.route.clone())).help(help)
+}
+
+fn bad_environment_name(name: &str, place: Place) -> Diagnostic {
+    let message = format!("`{name}` is no name of an environment variable");
+    let help = "a name has letters, digits and `_` only, and does not begin with a digit";
+    Diagnostic::error("bad-name", message).at(place).help(help)
+}
+
 /// The `to` of a transfer.
 fn target<'a>(decoder: &mut Decoder<'_>, table: &Table<'a>, action: &str) -> Option<Node<'a>> {
     let node = table.get("to");
@@ -208,8 +231,8 @@ fn target<'a>(decoder: &mut Decoder<'_>, table: &Table<'a>, action: &str) -> Opt
 
 fn script_text(decoder: &mut Decoder<'_>, node: &Node<'_>, site: Site) -> Option<super::model::TextField> {
     if node.value.is_null() || node.value.as_str().is_some_and(|text| text.trim().is_empty()) {
-        let message = "there is nothing to run";
-        decoder.push(Diagnostic::error("bad-value", message).at(Place::Value(node.route.clone())));
+        let diagnostic = Diagnostic::error("bad-value", "there is nothing to run").at(Place::Value(node.route.clone()));
+        decoder.push(diagnostic.help("write a command, or `|` and a line below for each of several"));
         return None;
     }
     decoder.text(node, site)

@@ -179,6 +179,8 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
       |
     5 |       echo ${{ vars.x }}
       |                ^^^^^^
+      |
+      = help: declare it: `variables: { x: … }`
 
     error[unknown-key]: a step has no key `timout-minutes`
      --> ovenbird.yml:6:5
@@ -202,6 +204,8 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
       |
     8 | env: 3
       |      ^
+      |
+      = help: write it as lines of `name: value`, without a `-` before them
     ");
 }
 
@@ -282,30 +286,32 @@ fn keys_of_a_later_version_are_named_as_such() {
 
 #[test]
 fn names_become_file_names() {
-    assert_snapshot!(check(&format!("name: My Image\n{PLATFORMS}")), @r"
+    assert_snapshot!(check(&format!("name: My Image\n{PLATFORMS}")), @"
     error[bad-value]: `My Image` is no name
      --> ovenbird.yml:1:7
       |
     1 | name: My Image
       |       ^^^^^^^^
       |
-      = help: a name has lowercase letters, digits and `-` only, and no `-` at its ends
+      = help: did you mean `my-image`? a name has lowercase letters, digits and `-` only, and no `-` at its ends
     ");
-    assert_snapshot!(check(&format!("name: web-${{{{ matrix.suite }}}}\n{PLATFORMS}")), @r"
+    assert_snapshot!(check(&format!("name: web-${{{{ matrix.suite }}}}\n{PLATFORMS}")), @"
     error[expression]: an expression can't stand here: this must be known before anything is evaluated
      --> ovenbird.yml:1:7
       |
     1 | name: web-${{ matrix.suite }}
       |       ^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: write the value itself
     ");
-    assert_snapshot!(check("name: web\nplatforms: { Qemu: { builder: qemu, source: { debian: bookworm } } }\n"), @r"
+    assert_snapshot!(check("name: web\nplatforms: { Qemu: { builder: qemu, source: { debian: bookworm } } }\n"), @"
     error[bad-name]: `Qemu` is no name
      --> ovenbird.yml:2:14
       |
     2 | platforms: { Qemu: { builder: qemu, source: { debian: bookworm } } }
       |              ^^^^
       |
-      = help: a name has lowercase letters, digits and `-` only, and no `-` at its ends
+      = help: did you mean `qemu`? a name has lowercase letters, digits and `-` only, and no `-` at its ends
     ");
 }
 
@@ -413,12 +419,14 @@ fn a_source_is_one_of_its_kinds() {
     2 | platforms: { qemu: { builder: qemu, source: {} } }
       |                                     ^^^^^^
     ");
-    assert_snapshot!(source("{ debian: bookworm, image: x.qcow2 }"), @r"
+    assert_snapshot!(source("{ debian: bookworm, image: x.qcow2 }"), @"
     error[conflict]: a source is either `debian` or `image`, not both
      --> ovenbird.yml:2:65
       |
     2 | platforms: { qemu: { builder: qemu, source: { debian: bookworm, image: x.qcow2 } } }
       |                                                                 ^^^^^
+      |
+      = help: keep one of them, or make two platforms of it
     ");
     assert_snapshot!(source("{ debin: bookworm }"), @"
     error[unknown-key]: a source has no key `debin`
@@ -430,7 +438,7 @@ fn a_source_is_one_of_its_kinds() {
       = help: did you mean `debian`?
       = help: known keys: `debian`, `packages`, `kernel`, `cloud-init`, `mirror`, `apt-sources`, `image`, `checksum`
     ");
-    assert_snapshot!(source("{ debian: 12, mirror: deb.example, packages: nginx, checksum: x }"), @r"
+    assert_snapshot!(source("{ debian: 12, mirror: deb.example, packages: nginx, checksum: x }"), @"
     error[bad-value]: `12` is no suite
      --> ovenbird.yml:2:55
       |
@@ -452,6 +460,8 @@ fn a_source_is_one_of_its_kinds() {
       |
     2 | platforms: { qemu: { builder: qemu, source: { debian: 12, mirror: deb.example, packages: nginx, checksum: x } } }
       |                                                                                          ^^^^^
+      |
+      = help: begin every item with `- `, a dash and a space, or write `[ ]` around them
 
     error[unknown-key]: a `debian` source has no key `checksum`
      --> ovenbird.yml:2:97
@@ -475,6 +485,8 @@ fn a_source_is_one_of_its_kinds() {
       |
     2 | platforms: { qemu: { builder: qemu, source: { image: "ftp://x/y", checksum: "sha256:123" } } }
       |                                                                             ^^^^^^^^^^^^
+      |
+      = help: copy the whole digest from the `SHA256SUMS` or `SHA512SUMS` file beside the image
     "#);
 }
 
@@ -525,6 +537,8 @@ fn a_step_does_exactly_one_thing() {
       |
     6 |   - run:
       |     ^^^
+      |
+      = help: write a command, or `|` and a line below for each of several
 
     error[missing-key]: `upload` needs the key `to`
      --> ovenbird.yml:7:5
@@ -595,7 +609,7 @@ fn details_of_a_step_are_checked() {
             id: a
           - run: b
             id: A
-    "), @r"
+    "), @"
     error[bad-value]: `1st` is no id of a step
      --> ovenbird.yml:3:9
       |
@@ -647,6 +661,8 @@ fn details_of_a_step_are_checked() {
       |
     8 |     env: { 1A: x, B: [x] }
       |            ^^
+      |
+      = help: a name has letters, digits and `_` only, and does not begin with a digit
 
     error[bad-value]: expected a text, found a list
      --> ovenbird.yml:8:19
@@ -692,7 +708,7 @@ fn outputs_are_what_ovenbird_writes() {
           - { format: qcow2, compress: zstd }
           - { format: vmdk, subformat: monolithicFlat }
           - { compress: bz2 }
-    "), @r"
+    "), @"
     error[bad-value]: expected one of `qcow2`, `raw`, `vmdk`, `vdi`, `vhd`, `vhdx`, found `qcow3`
      --> ovenbird.yml:2:5
       |
@@ -726,6 +742,8 @@ fn outputs_are_what_ovenbird_writes() {
       |
     6 |   - { compress: bz2 }
       |     ^
+      |
+      = help: such as `format: qcow2`
 
     error[bad-value]: expected one of `zstd`, `gzip`, `xz`, found `bz2`
      --> ovenbird.yml:6:17
@@ -753,7 +771,7 @@ fn variables_are_checked_where_they_are_declared() {
           Both: b
           list: [a]
           from: { env: MY-VAR, requird: true }
-    "), @r"
+    "), @"
     error[bad-name]: `1x` is no name of a variable
      --> ovenbird.yml:2:3
       |
@@ -775,18 +793,24 @@ fn variables_are_checked_where_they_are_declared() {
       |
     4 |   Both: b
       |   ^^^^
+      |
+      = help: the case of a name makes no difference: call one of them otherwise
 
     error[bad-value]: a default is a text, a number or a boolean, not a list
      --> ovenbird.yml:5:3
       |
     5 |   list: [a]
       |   ^^^^
+      |
+      = help: write a list as a text in JSON, and read it by `fromJSON(vars.NAME)`
 
     error[bad-value]: `MY-VAR` is no name of an environment variable
      --> ovenbird.yml:6:16
       |
     6 |   from: { env: MY-VAR, requird: true }
       |                ^^^^^^
+      |
+      = help: write the name alone, without `$`: it has letters, digits and `_` only
 
     error[unknown-key]: a variable has no key `requird`
      --> ovenbird.yml:6:24
@@ -916,6 +940,8 @@ fn a_condition_may_ask_how_an_earlier_step_ended() {
       |
     5 |   - { run: d, if: steps.later.outcome == 'failure' }
       |                   ^^^^^^^^^^^^^^^^^^^
+      |
+      = help: only what has run can be asked: move one of the two steps
 
     error[unknown-name]: a step has no result `result`
      --> ovenbird.yml:6:19
@@ -960,7 +986,7 @@ fn an_expression_is_allowed_where_what_it_names_is_known() {
     2 | env: { A: "${{ env.B }}" }
       |                ^^^^^
       |
-      = help: what is known: `vars`, `git`, `ci`, `matrix`, `strategy`, `image`, `job`, `platform`
+      = help: `env` is known in steps: use a variable instead, `vars.NAME`
 
     error[expression]: `success()` can be asked in `if:` only
      --> ovenbird.yml:5:15
@@ -989,7 +1015,7 @@ fn a_syntax_error_is_shown_inside_the_expression() {
             run: x
           - run: ${{ foo('x') }}
           - run: echo ${{ a
-    "), @r"
+    "), @"
     error[expression]: not a valid expression: unexpected end of expression after `==`
      --> ovenbird.yml:4:19
       |
@@ -1001,6 +1027,8 @@ fn a_syntax_error_is_shown_inside_the_expression() {
       |
     5 |   - if: matrix.a = 1
       |                  ^
+      |
+      = help: to compare, write `==`
 
     error[expression]: not a valid expression: unrecognized function `foo`
      --> ovenbird.yml:7:14
@@ -1164,12 +1192,15 @@ fn a_matrix_follows_githubs_rules() {
       |
       = help: write `suite: [bookworm]`
     ");
-    assert_snapshot!(check_with("strategy:\n  matrix:\n    suite: [a]\n    exclude: [{ siute: a }]\n"), @r"
+    assert_snapshot!(check_with("strategy:\n  matrix:\n    suite: [a]\n    exclude: [{ siute: a }]\n"), @"
     error[matrix]: `exclude` names `siute`, which is no key of the matrix
      --> ovenbird.yml:4:17
       |
     4 |     exclude: [{ siute: a }]
       |                 ^^^^^
+      |
+      = help: did you mean `suite`?
+      = help: keys of the matrix: `suite`
     ");
     assert_snapshot!(check_with("strategy:\n  matrix:\n    suite: [a]\n    exclude: [{ suite: a }]\n"), @r"
     error[matrix]: `exclude` leaves no cell of the matrix
@@ -1298,18 +1329,22 @@ fn an_error_in_one_part_does_not_make_up_errors_in_others() {
         strategy: { matrix: { suite: [a], arch: [] } }
         steps:
           - run: echo ${{ vars.x }} ${{ matrix.suite }} ${{ matrix.arch }}
-    "), @r"
+    "), @"
     error[wrong-type]: expected `variables`, a mapping, found a list
      --> ovenbird.yml:1:1
       |
     1 | variables: [a]
       | ^^^^^^^^^
+      |
+      = help: write it as lines of `name: value`, without a `-` before them
 
     error[matrix]: the matrix has no value for `arch`
      --> ovenbird.yml:2:35
       |
     2 | strategy: { matrix: { suite: [a], arch: [] } }
       |                                   ^^^^
+      |
+      = help: give `arch` a value, or leave it out
     ");
     assert_snapshot!(check_with("strategy: [a]\nenv: [b]\nsteps: [{ run: \"${{ matrix.x }} ${{ env.y }}\" }]\n"), @"
     error[wrong-type]: expected `strategy`, a mapping, found a list
@@ -1325,6 +1360,8 @@ fn an_error_in_one_part_does_not_make_up_errors_in_others() {
       |
     2 | env: [b]
       | ^^^
+      |
+      = help: write it as lines of `name: value`, without a `-` before them
     ");
 }
 
@@ -1587,19 +1624,6 @@ fn a_mistake_in_a_step_file_is_told_once_and_names_both_files() {
       = help: did you mean `run`?
       = help: known keys: `name`, `id`, `if`, `run`, `script`, `upload`, `download`, `reboot`, `local`, `uses`, `with`, `args`, `to`, `owner`, `mode`, `env`, `shell`, `working-directory`, `timeout-minutes`, `retry`, `continue-on-error`
 
-    error[missing-key]: the step does nothing
-     --> part.yml:4:5
-      |
-    4 |   - rnu: true
-      |     ^^^
-      |
-     ::: ovenbird.yml:4:11
-      |
-    4 |   - uses: ./part.yml
-      |           ---------- used here
-      |
-      = help: give it one of the keys `run`, `script`, `upload`, `download`, `reboot`, `local`, `uses`
-
     error[unknown-name]: the step file has no input `b`
      --> part.yml:5:19
       |
@@ -1623,6 +1647,8 @@ fn a_mistake_in_a_step_file_is_told_once_and_names_both_files() {
       |
     4 |   - uses: ./part.yml
       |           ---------- used here
+      |
+      = help: declare it: `variables: { x: … }`
     ");
 }
 
@@ -1654,7 +1680,7 @@ fn a_step_file_that_can_not_be_read_is_named_where_it_is_used() {
     5 |   - uses: steps/a.yml
       |           ^^^^^^^^^^^
       |
-      = help: write a path from the folder of the definition, such as `uses: ./steps/monitoring.yml`; actions from elsewhere can't run in an image
+      = help: did you mean `./steps/a.yml`? a step file is named by its path from the folder of the definition
 
     error[bad-value]: `./../a.yml` leads out of the folder of the definition
      --> ovenbird.yml:6:11
@@ -1670,7 +1696,7 @@ fn a_step_file_that_can_not_be_read_is_named_where_it_is_used() {
     7 |   - uses: ./a.sh
       |           ^^^^^^
       |
-      = help: write a path from the folder of the definition, such as `uses: ./steps/monitoring.yml`
+      = help: name a file with steps, such as `uses: ./a.yml`
 
     error[bad-value]: `actions/checkout@v4` is no step file of this repository
      --> ovenbird.yml:8:11
@@ -1678,7 +1704,7 @@ fn a_step_file_that_can_not_be_read_is_named_where_it_is_used() {
     8 |   - uses: actions/checkout@v4
       |           ^^^^^^^^^^^^^^^^^^^
       |
-      = help: write a path from the folder of the definition, such as `uses: ./steps/monitoring.yml`; actions from elsewhere can't run in an image
+      = help: the files of the repository are there: copy them into the guest with `upload: PATH` and `to: PATH`
 
     error[wrong-type]: expected a step file, a mapping, found a list
       --> list.yml:1:1
@@ -1714,6 +1740,8 @@ fn a_step_file_that_can_not_be_read_is_named_where_it_is_used() {
       |
     9 |   - uses: ./empty.yml
       |           ----------- used here
+      |
+      = help: begin with `steps:`, and below it an item for each step
     ");
 }
 

@@ -29,21 +29,42 @@ const MOST_STEPS: usize = 1000;
 
 /// The path of a step file as `uses` has it: relative to the definition's folder, without `.` and `..`.
 pub(super) fn path(text: &str) -> Result<Utf8PathBuf, Problem> {
-    let example = "write a path from the folder of the definition, such as `uses: ./steps/monitoring.yml`";
+    if text.contains("${{") {
+        return Err(Problem::new("the file must be known before anything is evaluated"));
+    }
     if !text.starts_with("./") {
         let problem = Problem::new(format!("`{text}` is no step file of this repository"));
-        return Err(problem.help(format!("{example}; actions from elsewhere can't run in an image")));
+        return Err(problem.help(instead(text)));
     }
     let path = normal(text).ok_or_else(|| {
         Problem::new(format!("`{text}` leads out of the folder of the definition")).help("keep step files inside it")
     })?;
     if !matches!(path.extension(), Some("yml" | "yaml")) {
-        return Err(Problem::new(format!(
-            "the name of a step file ends with `.yml` or `.yaml`, and `{text}` does not"
-        ))
-        .help(example));
+        let message = format!("the name of a step file ends with `.yml` or `.yaml`, and `{text}` does not");
+        let file = match path.extension() {
+            Some(_) => path.with_extension("yml"),
+            None => path.join("monitoring.yml"),
+        };
+        return Err(Problem::new(message).help(format!("name a file with steps, such as `uses: ./{file}`")));
     }
     Ok(path)
+}
+
+/// What to write for a `uses` that names no file of the repository.
+fn instead(text: &str) -> String {
+    let is_action = text.contains('@') || text.contains("://");
+    match text.split('@').next() {
+        Some("actions/checkout") => {
+            "the files of the repository are there: copy them into the guest with `upload: PATH` and `to: PATH`"
+                .to_owned()
+        }
+        _ if is_action => {
+            "actions run on CI machines, not in an image: leave it in the workflow, before `ovenbird build`, \
+                           or write a `run` step"
+                .to_owned()
+        }
+        _ => format!("did you mean `./{text}`? a step file is named by its path from the folder of the definition"),
+    }
 }
 
 /// The file that a `uses` names; none also where it could not be read, which was reported.
@@ -106,7 +127,8 @@ fn file(decoder: &mut Decoder<'_>, id: FileId, used: Route) -> StepFile {
     if node.value.is_null() {
         let place = Place::Bytes(id, 0..0);
         let message = "the file is empty: it has to have `steps`";
-        decoder.push(Diagnostic::error("empty", message).at(place));
+        let help = "begin with `steps:`, and below it an item for each step";
+        decoder.push(Diagnostic::error("empty", message).at(place).help(help));
         return file;
     }
     let Some(table) = decoder.table(&node, &FILE) else { return file };
@@ -183,8 +205,9 @@ pub(crate) fn name_both_files(diagnostic: Diagnostic, definition: &Definition) -
     diagnostic.label(Label::new(place).text("used here"))
 }
 
-/// Checks how steps use files.
-pub(super) fn check(decoder: &mut Decoder<'_>, definition: &Definition) {
+/// Checks how steps use files, and says whether all of them together have an end that is not too far.
+#[must_use]
+pub(super) fn check(decoder: &mut Decoder<'_>, definition: &Definition) -> bool {
     let around = surroundings(definition);
     let lists = std::iter::once(FileId::default()).chain(definition.files.iter().map(|file| file.id));
     for id in lists {
@@ -198,9 +221,8 @@ pub(super) fn check(decoder: &mut Decoder<'_>, definition: &Definition) {
         }
     }
     let mut nesting = Nesting { definition, chain: Vec::new(), heights: BTreeMap::new() };
-    if nesting.descend(decoder, &definition.steps).is_some() {
-        count(decoder, definition, &definition.steps, &mut BTreeMap::new());
-    }
+    nesting.descend(decoder, &definition.steps).is_some()
+        && count(decoder, definition, &definition.steps, &mut BTreeMap::new()) <= MOST_STEPS
 }
 
 fn check_with(decoder: &mut Decoder<'_>, step: &Step, file: &StepFile, with: &[With]) {

@@ -23,7 +23,8 @@ pub(super) fn variables(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Vec<Varia
         // Contexts find their keys whatever the case, so two such names would be one.
         if let Some(same) = variables.iter().find(|variable| variable.name.to_lowercase() == name.to_lowercase()) {
             let message = format!("the variables `{}` and `{name}` differ in case only", same.name);
-            decoder.push(Diagnostic::error("bad-name", message).at(Place::Key(node.route.clone())));
+            let diagnostic = Diagnostic::error("bad-name", message).at(Place::Key(node.route.clone()));
+            decoder.push(diagnostic.help("the case of a name makes no difference: call one of them otherwise"));
         }
         if let Some(variable) = variable(decoder, name, &node) {
             variables.push(variable);
@@ -55,7 +56,7 @@ fn default(value: &Value) -> Result<Value, Problem> {
     match value {
         Value::Array(_) | Value::Object(_) | Value::Null => {
             let message = format!("a default is a text, a number or a boolean, not {}", scalar::describe(value));
-            Err(Problem::new(message))
+            Err(Problem::new(message).help("write a list as a text in JSON, and read it by `fromJSON(vars.NAME)`"))
         }
         _ => Ok(value.clone()),
     }
@@ -64,7 +65,8 @@ fn default(value: &Value) -> Result<Value, Problem> {
 fn environment_name(value: &Value) -> Result<String, Problem> {
     let name = scalar::line(value)?;
     if !is_environment_name(&name) {
-        return Err(Problem::new(format!("`{name}` is no name of an environment variable")));
+        return Err(Problem::new(format!("`{name}` is no name of an environment variable"))
+            .help("write the name alone, without `$`: it has letters, digits and `_` only"));
     }
     Ok(name)
 }

@@ -46,6 +46,11 @@ pub(super) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|function| function.name.eq_ignore_ascii_case(name))
 }
 
+/// The names of all functions.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|function| function.name)
+}
+
 impl Function {
     /// Whether it can be called with so many arguments; else why not.
     pub(super) fn check_arity(&self, count: usize) -> Result<(), String> {

@@ -24,6 +24,7 @@ mod value;
 
 pub use ast::{Call, Expr, Reference, Segment};
 pub use evaluate::{Environment, EvalError, evaluate};
+pub use functions::function_names;
 pub use parser::{SyntaxError, parse};
 pub use template::Template;
 pub use value::{Array, Object, Value};

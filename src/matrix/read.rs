@@ -70,7 +70,8 @@ pub fn read_cell(value: &Yaml, route: &Route) -> Result<Map<String, Json>, Vec<D
             Some(cell)
         }
         Some(other) => {
-            reader.wrong("a cell, a mapping of keys to values", &other, route);
+            let help = "write it as JSON, such as `'{\"suite\":\"bookworm\"}'`";
+            reader.wrong("a cell, a mapping of keys to values", &other, route, help);
             None
         }
         None => None,
@@ -87,7 +88,24 @@ fn found(matrix: Matrix, route: &Route, include: &Route) -> Result<Found, Vec<Di
             Err(vec![diagnostic.at(place).help("so there would be no job at all")])
         }
         Ok(cells) => Ok(Found { cells, values: values(&matrix, route, include) }),
-        Err(errors) => Err(errors.iter().map(|error| matrix_error(error, route, include)).collect()),
+        Err(errors) => {
+            let with_help = |error| way_out(error, &matrix, matrix_error(error, route, include));
+            Err(errors.iter().map(with_help).collect())
+        }
+    }
+}
+
+/// Adds what to do about a matrix that does not expand, where the message does not say it.
+fn way_out(error: &MatrixError, matrix: &Matrix, diagnostic: Diagnostic) -> Diagnostic {
+    match error {
+        MatrixError::UnknownExcludeKey { key, .. } => {
+            diagnostic.nearest(key, "keys of the matrix", matrix.vectors.iter().map(|(key, _)| key.as_str()))
+        }
+        MatrixError::EmptyVector { key } => diagnostic.help(format!("give `{key}` a value, or leave it out")),
+        MatrixError::TooManyCells { .. } => {
+            diagnostic.help("`exclude` combinations that nobody needs, or make two definitions of it")
+        }
+        _ => diagnostic,
     }
 }
 
@@ -147,7 +165,12 @@ impl Reader {
     fn matrix(&mut self, value: &Yaml, route: &Route) -> Option<Matrix> {
         let value = self.value(value, route)?;
         let Json::Object(map) = value else {
-            self.wrong("a matrix, a mapping", &value, route);
+            self.wrong(
+                "a matrix, a mapping",
+                &value,
+                route,
+                "give the values a name, as in `suite: [bookworm, trixie]`",
+            );
             return None;
         };
         let mut matrix = Matrix::default();
@@ -184,7 +207,8 @@ impl Reader {
         let Json::Array(items) = value else {
             // `include:` with nothing after it is as good as none.
             if !value.is_null() {
-                self.wrong(&format!("`{key}`, a list"), &value, route);
+                let help = "it is a list of combinations: begin each with `- `, a dash and a space";
+                self.wrong(&format!("`{key}`, a list"), &value, route, help);
             }
             return Vec::new();
         };
@@ -192,7 +216,8 @@ impl Reader {
         for (index, item) in items.into_iter().enumerate() {
             let route = route.index(index);
             let Json::Object(entry) = item else {
-                self.wrong("a combination, a mapping", &item, &route);
+                let help = "write keys with their values, such as `{ suite: bookworm }`";
+                self.wrong("a combination, a mapping", &item, &route, help);
                 continue;
             };
             self.diagnostics.extend(entry.keys().filter_map(|key| bad_key(key, &route.key(key))));
@@ -201,9 +226,9 @@ impl Reader {
         entries
     }
 
-    fn wrong(&mut self, expected: &str, found: &Json, route: &Route) {
+    fn wrong(&mut self, expected: &str, found: &Json, route: &Route, help: &str) {
         let message = format!("expected {expected}, found {}", kind(found));
-        self.diagnostics.push(Diagnostic::error("wrong-type", message).at(Place::Value(route.clone())));
+        self.diagnostics.push(Diagnostic::error("wrong-type", message).at(Place::Value(route.clone())).help(help));
     }
 
     /// A value with every expression in it evaluated.

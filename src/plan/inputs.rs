@@ -118,7 +118,8 @@ fn unknown_names(definition: &Definition, undeclared: &Unknown, given: &Given) -
     for (file, content) in &given.files {
         let Some(mapping) = content.as_mapping() else {
             let message = format!("the file of variables `{file}` is not a mapping of names to values");
-            diagnostics.push(Diagnostic::error("variables-file", message));
+            let help = "write a line `NAME: value` for each, or JSON";
+            diagnostics.push(Diagnostic::error("variables-file", message).help(help));
             continue;
         };
         let keys = mapping.keys().filter_map(serde_yaml::Value::as_str);

@@ -84,7 +84,11 @@ pub fn missing_file(file: &NeededFile, siblings: &[String]) -> Diagnostic {
         None => diagnostic,
     };
     let name = file.path.file_name().unwrap_or_default();
+    let file_alone = name.split(' ').next().filter(|alone| siblings.iter().any(|sibling| sibling == alone));
     match crate::diagnostic::nearest(name, siblings.iter().map(String::as_str)) {
+        _ if file_alone.is_some() => {
+            diagnostic.help("there is the file without what follows the space: that goes into `args`")
+        }
         Some(near) => diagnostic.help(format!("there is `{near}` in the same folder")),
         None => diagnostic.help(format!("it was looked for at `{}`", file.path)),
     }

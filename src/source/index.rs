@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
+use super::hint;
 use super::scalar::{Map, Piece, Style};
 use super::{FileId, Place, Route, Segment, core, scalar};
 use crate::diagnostic::{Diagnostic, Label, TOO_MANY};
@@ -173,7 +174,7 @@ impl Index {
     pub(super) fn build(file: FileId, text: &str) -> Result<Self, Diagnostic> {
         let mut builder = Builder { file, ..Builder::default() };
         for event in Parser::new_from_str(text) {
-            let (event, span) = event.map_err(|error| syntax_error(file, &error))?;
+            let (event, span) = event.map_err(|error| syntax_error(file, &error, text))?;
             builder.event(event, &span)?;
         }
         Ok(Self { file, nodes: builder.nodes })
@@ -258,10 +259,14 @@ fn duplicate(file: FileId, key: &str, first: &Range<usize>, second: &Range<usize
         .help("keep one of them")
 }
 
-fn syntax_error(file: FileId, error: &ScanError) -> Diagnostic {
+fn syntax_error(file: FileId, error: &ScanError, text: &str) -> Diagnostic {
     let offset = error.marker().byte_offset().unwrap_or_default();
-    Diagnostic::error("yaml", format!("not valid YAML: {}", error.info()))
-        .label(Label::new(Place::Bytes(file, offset..offset)))
+    let diagnostic = Diagnostic::error("yaml", format!("not valid YAML: {}", error.info()))
+        .label(Label::new(Place::Bytes(file, offset..offset)));
+    match hint::hint(&error.info(), text, offset) {
+        Some(hint) => diagnostic.help(hint),
+        None => diagnostic,
+    }
 }
 
 /// A collection whose end is still to come.

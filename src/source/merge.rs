@@ -46,7 +46,8 @@ fn merged_into(written: &Mapping, route: &Route, diagnostics: &mut Vec<Diagnosti
         for source in sources {
             let Value::Mapping(source) = source else {
                 let label = Label::new(Place::Key(route.clone()));
-                diagnostics.push(Diagnostic::error("yaml", "`<<` takes a mapping or a list of mappings").label(label));
+                let diagnostic = Diagnostic::error("yaml", "`<<` takes a mapping or a list of mappings").label(label);
+                diagnostics.push(diagnostic.help("`<<: *name` merges the mapping that is marked with `&name`"));
                 continue;
             };
             for (key, value) in source {

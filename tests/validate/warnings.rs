@@ -111,6 +111,8 @@ fn a_file_that_can_not_be_read_shows_no_token_either() {
       |
     1 | name: "****************************************" x
       |                                                  ^
+      |
+      = help: the text ended at its second quote: put other quotes around the whole value, or none
 
     to read more: ovenbird explain literal-secret yaml
     `ovenbird.yml` has 1 error and 1 warning.
