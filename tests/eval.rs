@@ -104,6 +104,22 @@ fn the_contexts_are_those_of_the_first_job_or_of_the_one_that_is_named() {
 }
 
 #[test]
+fn contexts_that_only_a_running_job_has_are_known_when_they_are_given() {
+    assert_snapshot!(eval(&["--", "steps.build.outcome"]), @"
+    error[expression]: unrecognized named-value `steps`
+     --> expression:1:1
+      |
+    1 | steps.build.outcome
+      | ^^^^^
+      |
+      = help: it is known only while a job runs, or in a step file: give values for it by `--contexts`
+
+    exit status Some(2)
+    ");
+    assert_snapshot!(eval(&["--contexts", r#"{"runner": {"os": "Linux"}}"#, "--", "runner.os"]), @r#""Linux""#);
+}
+
+#[test]
 fn contexts_can_be_given() {
     assert_snapshot!(eval(&["--contexts", r#"{"A": {"list": [1, 2]}}"#, "--", "join(a.list, '+')"]), @r#""1+2""#);
     let files = [("contexts.json", r#"{"github": {"ref": "main"}}"#)];

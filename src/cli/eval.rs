@@ -164,7 +164,9 @@ fn value(text: &str, situation: &Situation) -> Result<Value, Diagnostic> {
             let span = start..(start + reference.context.len()).min(reference.span.end);
             let message = format!("unrecognized named-value `{}`", reference.context);
             let unknown = diagnostic(message, span);
-            return Err(if situation.contexts.is_empty() {
+            return Err(if is_late(&reference.context) {
+                unknown.help("it is known only while a job runs, or in a step file: give values for it by `--contexts`")
+            } else if situation.contexts.is_empty() {
                 unknown.help(format!("there are no contexts here: give `--contexts`, or run it beside `{DEFINITION}`"))
             } else {
                 unknown.nearest(&reference.context, "contexts", situation.contexts.keys())
@@ -172,6 +174,11 @@ fn value(text: &str, situation: &Situation) -> Result<Value, Diagnostic> {
         }
     }
     expression.evaluate(situation).map_err(|error| diagnostic(error.message, error.span))
+}
+
+/// Whether a context is one of those that a definition can name, and that no plan holds.
+fn is_late(context: &str) -> bool {
+    ["steps", "runner", "inputs"].iter().any(|late| late.eq_ignore_ascii_case(context))
 }
 
 /// Prints the value, or what is wrong.

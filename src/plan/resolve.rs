@@ -98,6 +98,9 @@ pub fn attempt(sources: &Sources, definition: &Definition, inputs: &Inputs, root
 /// Whether the cells of the matrix are those that were meant.
 fn is_matrix_known(definition: &Definition) -> bool {
     let beside = ["fail-fast", "max-parallel"];
+    if definition.strategy.is_unknown {
+        return false;
+    }
     match definition.broken.names(&Route::root().key("strategy")) {
         Unknown::None => true,
         Unknown::Some(names) => names.iter().all(|name| beside.contains(&name.as_str())),
