@@ -1680,18 +1680,16 @@ fn a_step_file_that_can_not_be_read_is_named_where_it_is_used() {
       |
       = help: write a path from the folder of the definition, such as `uses: ./steps/monitoring.yml`; actions from elsewhere can't run in an image
 
-    error[wrong-type]: expected a step file, a mapping, found a list
-      --> list.yml:1:1
-       |
-     1 | - run: true
-       | ^
-       |
-      ::: ovenbird.yml:12:11
-       |
-    12 |   - uses: ./list.yml
-       |           ---------- used here
-       |
-       = help: its keys: `name`, `description`, `inputs`, `steps`, `outputs`
+    error[empty]: the file is empty: it has to have `steps`
+     --> empty.yml:1:1
+      |
+    1 | # nothing
+      | ^
+      |
+     ::: ovenbird.yml:9:11
+      |
+    9 |   - uses: ./empty.yml
+      |           ----------- used here
 
     error[yaml]: not valid YAML: unclosed bracket '['
       --> broken.yml:1:8
@@ -1704,16 +1702,18 @@ fn a_step_file_that_can_not_be_read_is_named_where_it_is_used() {
     10 |   - uses: ./broken.yml
        |           ------------ used here
 
-    error[empty]: the file is empty: it has to have `steps`
-     --> empty.yml:1:1
-      |
-    1 | # nothing
-      | ^
-      |
-     ::: ovenbird.yml:9:11
-      |
-    9 |   - uses: ./empty.yml
-      |           ----------- used here
+    error[wrong-type]: expected a step file, a mapping, found a list
+      --> list.yml:1:1
+       |
+     1 | - run: true
+       | ^
+       |
+      ::: ovenbird.yml:12:11
+       |
+    12 |   - uses: ./list.yml
+       |           ---------- used here
+       |
+       = help: its keys: `name`, `description`, `inputs`, `steps`, `outputs`
     ");
 }
 
