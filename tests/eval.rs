@@ -120,6 +120,14 @@ fn contexts_that_only_a_running_job_has_are_known_when_they_are_given() {
 }
 
 #[test]
+fn what_is_said_of_contexts_is_read_also_for_an_expression_without_any() {
+    for said in [["--contexts", "["], ["--job", "trixi"], ["--var", "prot=1"], ["--cell", "3"]] {
+        let told = eval(&[said[0], said[1], "--", "1"]);
+        assert!(told.contains("error") && told.contains("exit status Some(2)"), "{said:?}\n{told}");
+    }
+}
+
+#[test]
 fn contexts_can_be_given() {
     assert_snapshot!(eval(&["--contexts", r#"{"A": {"list": [1, 2]}}"#, "--", "join(a.list, '+')"]), @r#""1+2""#);
     let files = [("contexts.json", r#"{"github": {"ref": "main"}}"#)];

@@ -53,6 +53,11 @@ pub(super) struct MatrixArgs {
 }
 
 impl MatrixArgs {
+    /// Whether there is any.
+    pub(super) fn is_given(&self) -> bool {
+        self.matrix.is_some() || self.cell.is_some()
+    }
+
     fn read(&self) -> anyhow::Result<GivenMatrix> {
         if let Some(cell) = &self.cell {
             return Ok(GivenMatrix::Cell(GivenText { name: "--cell".to_owned(), text: cell.clone() }));
