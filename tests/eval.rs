@@ -104,6 +104,30 @@ fn the_contexts_are_those_of_the_first_job_or_of_the_one_that_is_named() {
 }
 
 #[test]
+fn contexts_that_only_a_running_job_has_are_known_when_they_are_given() {
+    assert_snapshot!(eval(&["--", "steps.build.outcome"]), @"
+    error[expression]: unrecognized named-value `steps`
+     --> expression:1:1
+      |
+    1 | steps.build.outcome
+      | ^^^^^
+      |
+      = help: it is known only while a job runs, or in a step file: give values for it by `--contexts`
+
+    exit status Some(2)
+    ");
+    assert_snapshot!(eval(&["--contexts", r#"{"runner": {"os": "Linux"}}"#, "--", "runner.os"]), @r#""Linux""#);
+}
+
+#[test]
+fn what_is_said_of_contexts_is_read_also_for_an_expression_without_any() {
+    for said in [["--contexts", "["], ["--job", "trixi"], ["--var", "prot=1"], ["--cell", "3"]] {
+        let told = eval(&[said[0], said[1], "--", "1"]);
+        assert!(told.contains("error") && told.contains("exit status Some(2)"), "{said:?}\n{told}");
+    }
+}
+
+#[test]
 fn contexts_can_be_given() {
     assert_snapshot!(eval(&["--contexts", r#"{"A": {"list": [1, 2]}}"#, "--", "join(a.list, '+')"]), @r#""1+2""#);
     let files = [("contexts.json", r#"{"github": {"ref": "main"}}"#)];

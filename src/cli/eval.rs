@@ -41,11 +41,19 @@ pub(super) struct Args {
     matrix: load::MatrixArgs,
 }
 
+impl Args {
+    /// Whether something is said of the contexts: it has to be right, whatever the expression needs.
+    fn says_contexts(&self) -> bool {
+        let of_definition = self.job.is_some() || !self.vars.is_empty() || !self.var_file.is_empty();
+        self.contexts.is_some() || of_definition || self.matrix.is_given()
+    }
+}
+
 pub(super) fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
     match &args.expr {
         Some(text) => {
             // What names no context has the same value with and without a definition, even with one that is wrong.
-            let needs_contexts = read(text).is_ok_and(|expression| expression.needs_contexts());
+            let needs_contexts = args.says_contexts() || read(text).is_ok_and(|expression| expression.needs_contexts());
             let contexts = if needs_contexts { contexts(args, colour)? } else { Some(Object::new()) };
             let Some(contexts) = contexts else { return Ok(Exit::Wrong) };
             answer(text, &Situation::new(args, contexts)?, colour)
@@ -62,7 +70,7 @@ fn contexts(args: &Args, colour: bool) -> anyhow::Result<Option<Object>> {
     if let Some(given) = &args.contexts {
         return Ok(Some(given_contexts(given)?));
     }
-    let is_named = args.file.is_some() || args.job.is_some() || !args.vars.is_empty() || !args.var_file.is_empty();
+    let is_named = args.file.is_some() || args.says_contexts();
     let file = args.file.clone().unwrap_or_else(|| DEFINITION.into());
     if !is_named && !file.exists() {
         return Ok(Some(Object::new()));
@@ -164,7 +172,9 @@ fn value(text: &str, situation: &Situation) -> Result<Value, Diagnostic> {
             let span = start..(start + reference.context.len()).min(reference.span.end);
             let message = format!("unrecognized named-value `{}`", reference.context);
             let unknown = diagnostic(message, span);
-            return Err(if situation.contexts.is_empty() {
+            return Err(if is_late(&reference.context) {
+                unknown.help("it is known only while a job runs, or in a step file: give values for it by `--contexts`")
+            } else if situation.contexts.is_empty() {
                 unknown.help(format!("there are no contexts here: give `--contexts`, or run it beside `{DEFINITION}`"))
             } else {
                 unknown.nearest(&reference.context, "contexts", situation.contexts.keys())
@@ -172,6 +182,11 @@ fn value(text: &str, situation: &Situation) -> Result<Value, Diagnostic> {
         }
     }
     expression.evaluate(situation).map_err(|error| diagnostic(error.message, error.span))
+}
+
+/// Whether a context is one of those that a definition can name, and that no plan holds.
+fn is_late(context: &str) -> bool {
+    ["steps", "runner", "inputs"].iter().any(|late| late.eq_ignore_ascii_case(context))
 }
 
 /// Prints the value, or what is wrong.

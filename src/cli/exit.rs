@@ -1,4 +1,4 @@
-//! Exit statuses, as `docs/definition.md` lists them for scripts to branch on.
+//! Exit statuses, as the README lists them for scripts to branch on.
 
 use std::process::ExitCode;
 

@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::exit::Wrong;
 use super::hash_files::HashFiles;
 use super::{files, repository, scripts};
-use crate::definition::{self, Base, GivenMatrix, GivenText, Unreadable, Wanted};
+use crate::definition::{self, Base, Definition, GivenMatrix, GivenText, Unreadable, Wanted};
 use crate::diagnostic::{self, Diagnostic};
 use crate::expression::Object;
 use crate::forge::{Ci, Git};
@@ -53,6 +53,11 @@ pub(super) struct MatrixArgs {
 }
 
 impl MatrixArgs {
+    /// Whether there is any.
+    pub(super) fn is_given(&self) -> bool {
+        self.matrix.is_some() || self.cell.is_some()
+    }
+
     fn read(&self) -> anyhow::Result<GivenMatrix> {
         if let Some(cell) = &self.cell {
             return Ok(GivenMatrix::Cell(GivenText { name: "--cell".to_owned(), text: cell.clone() }));
@@ -163,6 +168,7 @@ pub(super) struct Checked {
     pub attempt: Option<Attempt>,
     /// The definition's folder: absolute and real.
     pub root: Utf8PathBuf,
+    definition: Option<Definition>,
     secrets: Secrets,
     hidden: Vec<String>,
 }
@@ -191,15 +197,15 @@ pub(super) fn check(args: &Planning) -> anyhow::Result<Checked> {
     diagnostic::sort(&mut diagnostics, &sources);
     let variables = definition.iter().flat_map(|definition| &definition.variables);
     let hidden = variables.filter(|variable| variable.sensitive).filter_map(|variable| variable.env.clone()).collect();
-    Ok(Checked { sources, diagnostics, attempt, root, secrets, hidden })
+    Ok(Checked { sources, diagnostics, attempt, root, definition, secrets, hidden })
 }
 
 impl Checked {
     /// Parses the scripts of its steps too, without running them.
     pub(super) async fn with_scripts(mut self) -> Self {
-        if let Some(attempt) = &self.attempt {
-            let found = scripts::check(attempt, &self.root, &mut self.sources).await;
-            self.diagnostics.extend(found);
+        if let (Some(attempt), Some(definition)) = (&self.attempt, &self.definition) {
+            let found = scripts::check(attempt, &self.root, &mut self.sources).await.into_iter();
+            self.diagnostics.extend(found.map(|one| definition::name_both_files(one, definition)));
             diagnostic::sort(&mut self.diagnostics, &self.sources);
         }
         self

@@ -85,7 +85,9 @@ pub(super) fn check(decoder: &mut Decoder<'_>, definition: &Definition) {
             around,
             variables: &variables,
             env,
-            matrix: !strategy.has(None) && (definition.strategy.keys.is_some() || !has_matrix(source)),
+            matrix: !strategy.has(None)
+                && !definition.strategy.is_unknown
+                && (definition.strategy.keys.is_some() || !has_matrix(source)),
             steps: whole(file),
         };
         found.extend(checker.check());

@@ -141,3 +141,30 @@ pub(super) fn is_late(reference: &Reference) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_context_and_each_of_its_keys_is_documented() {
+        let documentation = include_str!("../../docs/definition.md");
+        for Context { name, names, .. } in CONTEXTS {
+            let heading = format!("\n### `{name}`\n");
+            let section =
+                documentation.split_once(&heading).map(|(_, rest)| rest.split("\n#").next().unwrap_or_default());
+            let keys: Vec<&str> = section.into_iter().flat_map(str::lines).filter_map(key_of_row).collect();
+            match names {
+                Names::Keys(known) | Names::OneOf(known) => assert_eq!(keys, *known, "{name}"),
+                Names::Steps => assert_eq!(keys, STEP_KEYS, "{name}"),
+                _ => assert!(section.is_some(), "{name}"),
+            }
+        }
+    }
+
+    /// The key at the beginning of a table's row: of `ID.outputs.NAME` the `outputs`.
+    fn key_of_row(row: &str) -> Option<&str> {
+        let (key, _) = row.strip_prefix("| `")?.split_once('`')?;
+        Some(key.strip_prefix("ID.").map_or(key, |key| key.split('.').next().unwrap_or_default()))
+    }
+}

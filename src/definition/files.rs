@@ -2,6 +2,8 @@
 //!
 //! They are read before anything is decoded, so that decoding borrows from a finished set of files.
 
+use std::collections::VecDeque;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_yaml::Value as Yaml;
 
@@ -58,10 +60,10 @@ enum Kind {
     Ci,
 }
 
-/// Adds every file that the definition names, and that those name in turn.
+/// Adds every file that the definition names, and that those name in turn, in the order in which people wrote them.
 pub(super) fn gather(sources: &mut Sources, read: ReadFile<'_>, diagnostics: &mut Vec<Diagnostic>) {
-    let mut queue = named(sources, FileId::default());
-    while let Some(file) = queue.pop() {
+    let mut queue = VecDeque::from(named(sources, FileId::default()));
+    while let Some(file) = queue.pop_front() {
         let is_included = file.kind == Kind::Ci && file.route.file() != FileId::default();
         let Some(path) = normal(&file.path).filter(|path| !is_included || *path == file.path) else {
             if is_included {

@@ -43,9 +43,8 @@ pub(super) struct GivenFile {
 pub(super) fn add(sources: &mut Sources, given: &GivenMatrix, diagnostics: &mut Vec<Diagnostic>) -> GivenFile {
     let mut add = |given: &GivenText| {
         let (id, mut wrong) = sources.add(&given.name, &given.text);
-        let is_readable = wrong.is_empty();
         diagnostics.append(&mut wrong);
-        is_readable.then_some(id)
+        Some(id)
     };
     match given {
         GivenMatrix::None => GivenFile::default(),
@@ -57,12 +56,21 @@ pub(super) fn add(sources: &mut Sources, given: &GivenMatrix, diagnostics: &mut 
 /// The matrix that is given.
 pub(super) fn matrix(decoder: &Decoder<'_>) -> Option<Outcome> {
     let file = decoder.given.matrix?;
+    // One that could not be parsed was reported, and still takes the place of the definition's.
+    if decoder.broken.contains(&file) {
+        return Some(Err(Vec::new()));
+    }
     Some(matrix::read_given(decoder.sources.get(file).value(), &Route::of(file)))
 }
 
 /// Chooses the cell that is given. Without a matrix, or with one that only the CI knows, it stands alone.
 pub(super) fn cell(decoder: &mut Decoder<'_>, found: Option<Outcome>, strategy: &mut Strategy) -> Option<Outcome> {
     let Some(file) = decoder.given.cell else { return found };
+    // What could not be read would have been the only job, or one of those that there are.
+    let unread = |found: Option<Outcome>| found.or_else(|| Some(Err(Vec::new())));
+    if decoder.broken.contains(&file) {
+        return unread(found);
+    }
     let (value, route) = (decoder.sources.get(file).value(), Route::of(file));
     // What a job without a matrix passes as `${{ toJSON(matrix) }}`.
     if value.is_null() && found.is_none() {
@@ -71,8 +79,10 @@ pub(super) fn cell(decoder: &mut Decoder<'_>, found: Option<Outcome>, strategy: 
     let cell = match matrix::read_cell(value, &route) {
         Ok(cell) => cell,
         Err(errors) => {
-            errors.into_iter().for_each(|error| decoder.push(error));
-            return found;
+            let help = "`null` is what `toJSON(matrix)` gives in a job without a matrix, and here is one";
+            let point = |error: Diagnostic| if value.is_null() { error.help(help) } else { error };
+            errors.into_iter().for_each(|error| decoder.push(point(error)));
+            return unread(found);
         }
     };
     match found {
@@ -267,6 +277,7 @@ mod tests {
           | ^^^^
           |
           = help: write it as JSON, such as `'{"suite":"bookworm"}'`
+          = help: `null` is what `toJSON(matrix)` gives in a job without a matrix, and here is one
         "#);
     }
 

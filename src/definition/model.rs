@@ -113,6 +113,8 @@ pub struct Strategy {
     pub cell: Option<usize>,
     /// Every key that a cell has; none: there is no matrix, or only some of its cells are known.
     pub keys: Option<Vec<String>>,
+    /// Something is wrong with the matrix, wherever it comes from, so nobody knows its cells.
+    pub is_unknown: bool,
 }
 
 /// An entry of `platforms`: a machine in QEMU.

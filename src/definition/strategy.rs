@@ -58,6 +58,7 @@ pub(super) fn strategy(decoder: &mut Decoder<'_>, node: Option<&Node<'_>>) -> De
         Some(Err(diagnostics)) => {
             diagnostics.into_iter().for_each(|diagnostic| decoder.push(diagnostic));
             strategy.keys = table.and_then(|table| written_keys(&table.get("matrix")?));
+            strategy.is_unknown = true;
             Decoded { strategy, values: Vec::new() }
         }
         None => Decoded { strategy, values: Vec::new() },

@@ -1706,30 +1706,6 @@ fn a_step_file_that_can_not_be_read_is_named_where_it_is_used() {
       |
       = help: the files of the repository are there: copy them into the guest with `upload: PATH` and `to: PATH`
 
-    error[wrong-type]: expected a step file, a mapping, found a list
-      --> list.yml:1:1
-       |
-     1 | - run: true
-       | ^
-       |
-      ::: ovenbird.yml:12:11
-       |
-    12 |   - uses: ./list.yml
-       |           ---------- used here
-       |
-       = help: its keys: `name`, `description`, `inputs`, `steps`, `outputs`
-
-    error[yaml]: not valid YAML: unclosed bracket '['
-      --> broken.yml:1:8
-       |
-     1 | steps: [
-       |        ^
-       |
-      ::: ovenbird.yml:10:11
-       |
-    10 |   - uses: ./broken.yml
-       |           ------------ used here
-
     error[empty]: the file is empty: it has to have `steps`
      --> empty.yml:1:1
       |
@@ -1742,6 +1718,30 @@ fn a_step_file_that_can_not_be_read_is_named_where_it_is_used() {
       |           ----------- used here
       |
       = help: begin with `steps:`, and below it an item for each step
+
+    error[yaml]: not valid YAML: unclosed bracket '['
+      --> broken.yml:1:8
+       |
+     1 | steps: [
+       |        ^
+       |
+      ::: ovenbird.yml:10:11
+       |
+    10 |   - uses: ./broken.yml
+       |           ------------ used here
+
+    error[wrong-type]: expected a step file, a mapping, found a list
+      --> list.yml:1:1
+       |
+     1 | - run: true
+       | ^
+       |
+      ::: ovenbird.yml:12:11
+       |
+    12 |   - uses: ./list.yml
+       |           ---------- used here
+       |
+       = help: its keys: `name`, `description`, `inputs`, `steps`, `outputs`
     ");
 }
 

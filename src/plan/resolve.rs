@@ -115,6 +115,9 @@ fn too_large(sources: &Sources, definition: &Definition, jobs: usize) -> Option<
 /// Whether the cells of the matrix are those that were meant.
 fn is_matrix_known(definition: &Definition) -> bool {
     let beside = ["fail-fast", "max-parallel"];
+    if definition.strategy.is_unknown {
+        return false;
+    }
     match definition.broken.names(&Route::root().key("strategy")) {
         Unknown::None => true,
         Unknown::Some(names) => names.iter().all(|name| beside.contains(&name.as_str())),

@@ -160,6 +160,37 @@ fn what_could_not_be_read_makes_up_no_error() {
 }
 
 #[test]
+fn a_matrix_from_the_command_line_that_is_wrong_makes_up_no_error() {
+    let workflow = "on: push\njobs: { build: { strategy: { matrix: \"${{ fromJSON(needs.a.outputs.b) }}\" } } }\n";
+    let project = |strategy: &str| {
+        let platforms = "platforms: { qemu: { builder: qemu, source: { debian: \"${{ matrix.suite }}\" } } }\n";
+        let definition = format!("{strategy}{platforms}env: {{ S: \"${{{{ matrix.suite }}}}\" }}\n");
+        Project::with(&definition).file(".github/workflows/x.yml", workflow)
+    };
+    let own = project("strategy: { matrix: { suite: [bookworm] } }\n");
+    let dynamic = project("strategy: { from: .github/workflows/x.yml, job: build }\n");
+    let none = project("");
+    let cases = [
+        (r#"{"suite": []}"#, "the matrix has no value for `suite`"),
+        (r#"{"suite": ["a"], "exclude": [{"suite": "a"}]}"#, "`exclude` leaves no cell of the matrix"),
+        (r#"{"suite": [}"#, "not valid YAML"),
+        ("[]", ""),
+    ];
+    for (matrix, message) in cases {
+        for project in [&own, &dynamic, &none] {
+            let heads = project.heads_with(&["--matrix", matrix]);
+            assert!(heads.len() == 2 && heads[0].contains(message), "{matrix}\n{heads:#?}");
+        }
+    }
+    for (cell, message) in [(r#"{"suite": "#, "not valid YAML"), ("3", "expected a cell")] {
+        for project in [&own, &none] {
+            let heads = project.heads_with(&["--cell", cell]);
+            assert!(heads.len() == 2 && heads[0].contains(message), "{cell}\n{heads:#?}");
+        }
+    }
+}
+
+#[test]
 fn what_does_not_need_the_unknown_is_checked_all_the_same() {
     let missing = |definition: &str| {
         let heads = Project::with(definition).heads();

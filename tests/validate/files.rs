@@ -62,3 +62,40 @@ fn what_is_no_regular_file_is_not_waited_for() {
     --> ovenbird.yml:1:19
     ");
 }
+
+#[test]
+fn what_is_wrong_in_a_step_file_names_both_files_in_the_order_in_which_they_are_used() {
+    let project = Project::with("steps:\n  - uses: ./b.yml\n  - uses: ./a.yml\n");
+    let project = project.file("b.yml", "steps:\n  - run: if true\n").file("a.yml", "steps:\n  - script: x.sh\n");
+    assert_snapshot!(project.validate(), @"
+    error[script-syntax]: the script is not valid bash: unexpected end of file
+     --> b.yml:2:3
+      |
+    2 |   - run: if true
+      |   ^^^^^^^^^^^^^^
+      |
+     ::: ovenbird.yml:2:11
+      |
+    2 |   - uses: ./b.yml
+      |           ------- used here
+      |
+      = help: something above is not closed: an `if`, a loop, a bracket or a quote
+      = note: in the job `qemu`
+
+    error[missing-file]: the script `x.sh` is not there
+     --> a.yml:2:13
+      |
+    2 |   - script: x.sh
+      |             ^^^^
+      |
+     ::: ovenbird.yml:3:11
+      |
+    3 |   - uses: ./a.yml
+      |           ------- used here
+      |
+      = help: it was looked for at `ROOT/x.sh`
+
+    to read more: ovenbird explain missing-file script-syntax
+    `ovenbird.yml` has 2 errors.
+    ");
+}

@@ -74,7 +74,12 @@ impl Project {
 
     /// The heads of the diagnostics alone, with their places.
     pub fn heads(&self) -> Vec<String> {
-        let told = self.validate();
+        self.heads_with(&[])
+    }
+
+    /// The same, with arguments.
+    pub fn heads_with(&self, arguments: &[&str]) -> Vec<String> {
+        let told = self.run(&[&["validate"], arguments].concat()).stderr;
         let heads = told.lines().filter(|line| line.contains("]: ") || line.trim_start().starts_with("--> "));
         heads.map(|line| line.trim().to_owned()).collect()
     }
