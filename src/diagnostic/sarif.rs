@@ -170,7 +170,7 @@ mod tests {
                 }
               }
             ],
-            "ruleIndex": 16
+            "ruleIndex": 19
           }
         ]
         "#);
