@@ -198,7 +198,7 @@ impl Checked {
     /// Parses the scripts of its steps too, without running them.
     pub(super) async fn with_scripts(mut self) -> Self {
         if let Some(attempt) = &self.attempt {
-            let found = scripts::check(attempt, &self.root, &mut self.sources).await;
+            let found = scripts::check(attempt, &self.root, repository_of(&self.root), &mut self.sources).await;
             self.diagnostics.extend(found);
             diagnostic::sort(&mut self.diagnostics, &self.sources);
         }
