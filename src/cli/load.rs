@@ -62,7 +62,7 @@ impl MatrixArgs {
             ("--matrix".to_owned(), matrix.clone())
         } else {
             let file = Utf8Path::new(matrix);
-            let bytes = std::fs::read(file).map_err(|error| {
+            let bytes = repository::read_start(file.as_std_path()).map_err(|error| {
                 Wrong::new(format!("failed to read the matrix `{file}`: {error}"))
                     .hint("`--matrix` takes a file, or JSON that begins with `{` or `[`")
             })?;
@@ -253,7 +253,7 @@ pub(super) fn tell(diagnostics: &str) {
 }
 
 fn read(file: &Utf8Path) -> anyhow::Result<String> {
-    let bytes = std::fs::read(file).map_err(|error| {
+    let bytes = repository::read_start(file.as_std_path()).map_err(|error| {
         let wrong = Wrong::new(format!("failed to read the definition `{file}`: {error}"));
         let hint = "run it in the folder of the definition, or name the file with --file";
         if error.kind() == std::io::ErrorKind::NotFound { wrong.hint(hint) } else { wrong }
