@@ -330,7 +330,8 @@ fn snippet<'a>(
     let end = text.get(last..).and_then(|after| after.find('\n')).map_or(text.len(), |newline| last + newline);
     let line = usize::try_from(source.position(first).line).unwrap_or(1);
     let mut snippet = Snippet::source(excerpt(source, &(begin..end), secrets)).line_start(line);
-    snippet = snippet.path(source.name().to_owned());
+    // A definition chooses the names of the files that it uses.
+    snippet = snippet.path(normalize_untrusted_str(source.name()));
     for (index, range, label) in labels {
         let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
         let label = Some(label).filter(|label| !label.is_empty()).map(normalize_untrusted_str);
@@ -431,6 +432,12 @@ mod tests {
         let source = source("a: 1\nb: 2\n");
         let warning = Diagnostic::warning("x", "never \u{1b}[31mused").at(Place::Key(Route::root().key("b")));
         assert_snapshot!(brief(&[warning.help("remove it")], &source), @"warning: ovenbird.yml:2:1: never ␛[31mused [x]");
+    }
+
+    #[test]
+    fn the_name_of_a_file_steers_no_terminal() {
+        let (sources, wrong) = Sources::parse("\u{1b}[31mx.yml", "a: 1\na: 2\n");
+        assert!(!render(&wrong, &sources, false).contains('\u{1b}'));
     }
 
     #[test]
