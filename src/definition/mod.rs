@@ -13,6 +13,7 @@ mod context;
 mod decode;
 mod files;
 mod given;
+mod injection;
 mod language;
 mod load;
 mod model;
