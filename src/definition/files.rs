@@ -189,3 +189,27 @@ pub(crate) fn among<'a>(files: &'a [(&'a str, &'a str)]) -> impl Fn(&Wanted<'_>)
         None => Err(Unreadable { message: format!("the file `{}` is not there", wanted.path), help: None }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition;
+
+    #[test]
+    fn files_that_name_each_other_come_to_an_end() {
+        // Each names all the others by a pattern, and there is always one more.
+        let all: String = (0..=MOST_FILES).map(|number| format!("ci/{number}.yml\n")).collect();
+        let read = |wanted: &Wanted<'_>| match wanted.base {
+            Base::Matching => Ok(all.clone()),
+            _ => Ok("include: 'ci/*.yml'\nbuild: { parallel: 2, script: x }\n".to_owned()),
+        };
+        let text = "name: web\nstrategy: { from: .gitlab-ci.yml, job: build }\n";
+        let definition::Loaded { diagnostics, .. } =
+            definition::read("ovenbird.yml", text, &read, &definition::GivenMatrix::None);
+        let first = diagnostics.iter().find(|diagnostic| diagnostic.rule == "file-size");
+        assert_eq!(
+            first.map(|diagnostic| diagnostic.message.as_str()),
+            Some("the definition names more than 500 files, or 64 MiB of them")
+        );
+    }
+}
