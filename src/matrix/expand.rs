@@ -20,6 +20,9 @@ pub const MAX_CELLS: usize = 256;
 /// A product beyond this is not even looked at: no `exclude` that a person writes makes [`MAX_CELLS`] of it.
 const MAX_PRODUCT: usize = 65_536;
 
+/// The most comparisons of a combination with an entry of `exclude` or `include`: they take about a second.
+const MAX_COMPARISONS: usize = 10_000_000;
+
 /// A matrix, its expressions already evaluated.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Matrix {
@@ -74,6 +77,10 @@ pub enum MatrixError {
     EmptyInclude { index: usize },
     #[error("the matrix makes {cells} jobs, and {MAX_CELLS} is the most")]
     TooManyCells { cells: usize },
+    #[error(
+        "the matrix has {product} combinations to compare with {entries} entries of `exclude` and `include`: too many"
+    )]
+    TooManyComparisons { product: usize, entries: usize },
 }
 
 /// Expands a matrix. None is an answer: everything may be excluded.
@@ -145,6 +152,10 @@ fn check(matrix: &Matrix) -> Result<usize, Vec<MatrixError>> {
     let product = matrix.vectors.iter().fold(1_usize, |product, (_, values)| product.saturating_mul(values.len()));
     if product > MAX_PRODUCT {
         errors.push(MatrixError::TooManyCells { cells: product });
+    }
+    let entries = matrix.exclude.len() + matrix.include.len();
+    if product <= MAX_PRODUCT && product.saturating_mul(entries) > MAX_COMPARISONS {
+        errors.push(MatrixError::TooManyComparisons { product, entries });
     }
     // Without a vector there is no combination, not the empty one.
     let product = if matrix.vectors.is_empty() { 0 } else { product };
@@ -459,6 +470,15 @@ mod tests {
         check_refused(
             &json!({ "a": many, "b": many, "c": many }),
             &["the matrix makes 1000000000 jobs, and 256 is the most"],
+        );
+    }
+
+    #[test]
+    fn what_would_be_compared_for_minutes_is_refused() {
+        let (numbers, excludes) = ((0..256).collect::<Vec<usize>>(), vec![json!({ "a": 999 }); 200]);
+        check_refused(
+            &json!({ "a": numbers, "b": numbers, "exclude": excludes }),
+            &["the matrix has 65536 combinations to compare with 200 entries of `exclude` and `include`: too many"],
         );
     }
 

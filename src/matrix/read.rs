@@ -350,6 +350,7 @@ fn matrix_error(error: &MatrixError, route: &Route, include: &Route) -> Diagnost
             let most = expand::MAX_CELLS;
             (format!("the matrix makes {cells} jobs, and {most} is the most, as on GitHub"), route.clone())
         }
+        MatrixError::TooManyComparisons { .. } => (error.to_string(), route.clone()),
     };
     Diagnostic::error("matrix", message).at(Place::Key(place))
 }
