@@ -479,6 +479,12 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_file_steers_no_terminal() {
+        let (sources, wrong) = Sources::parse("\u{1b}[31mx.yml", "a: 1\na: 2\n");
+        assert!(!render(&wrong, &sources, false).contains('\u{1b}'));
+    }
+
+    #[test]
     fn colour_is_there_only_when_asked_for() {
         let source = source("a: 1\n");
         let diagnostics = [Diagnostic::error("x", "wrong").at(Place::Value(Route::root().key("a")))];

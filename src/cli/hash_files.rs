@@ -87,9 +87,7 @@ impl HashFiles {
 impl Search<'_> {
     /// Looks at a file or folder. `above`: the real paths of the folders that led here.
     fn visit(&mut self, path: &[String], above: &mut Vec<PathBuf>) -> Result<(), String> {
-        if Instant::now() > self.end {
-            return Err(format!("`hashFiles` took longer than {} seconds", DEADLINE.as_secs()));
-        }
+        self.check_time()?;
         let chosen = pattern::matches(self.patterns, path);
         if !chosen && !pattern::may_match_inside(self.patterns, path) {
             return Ok(());
@@ -100,6 +98,13 @@ impl Search<'_> {
             return self.visit_inside(path, &file, above);
         }
         if chosen { self.add(&file) } else { Ok(()) }
+    }
+
+    fn check_time(&self) -> Result<(), String> {
+        if Instant::now() <= self.end {
+            return Ok(());
+        }
+        Err(format!("`hashFiles` took longer than {} seconds", DEADLINE.as_secs()))
     }
 
     /// None: there is nothing, or with `--follow-symbolic-links` a link to nothing.
@@ -145,6 +150,8 @@ impl Search<'_> {
         let mut content = File::open(&real).map_err(unreadable)?;
         let (mut hash, mut buffer) = (Sha256::new(), vec![0; 128 * 1024]);
         loop {
+            // A file with holes may be of any length.
+            self.check_time()?;
             match content.read(&mut buffer).map_err(unreadable)? {
                 0 => break,
                 count => hash.update(buffer.get(..count).unwrap_or_default()),

@@ -67,7 +67,7 @@ impl MatrixArgs {
             ("--matrix".to_owned(), matrix.clone())
         } else {
             let file = Utf8Path::new(matrix);
-            let bytes = std::fs::read(file).map_err(|error| {
+            let bytes = repository::read_start(file.as_std_path()).map_err(|error| {
                 Wrong::new(format!("failed to read the matrix `{file}`: {error}"))
                     .hint("`--matrix` takes a file, or JSON that begins with `{` or `[`")
             })?;
@@ -204,7 +204,8 @@ impl Checked {
     /// Parses the scripts of its steps too, without running them.
     pub(super) async fn with_scripts(mut self) -> Self {
         if let (Some(attempt), Some(definition)) = (&self.attempt, &self.definition) {
-            let found = scripts::check(attempt, &self.root, &mut self.sources).await.into_iter();
+            let repository = repository_of(&self.root);
+            let found = scripts::check(attempt, &self.root, repository, &mut self.sources).await.into_iter();
             self.diagnostics.extend(found.map(|one| definition::name_both_files(one, definition)));
             diagnostic::sort(&mut self.diagnostics, &self.sources);
         }
@@ -259,7 +260,7 @@ pub(super) fn tell(diagnostics: &str) {
 }
 
 fn read(file: &Utf8Path) -> anyhow::Result<String> {
-    let bytes = std::fs::read(file).map_err(|error| {
+    let bytes = repository::read_start(file.as_std_path()).map_err(|error| {
         let wrong = Wrong::new(format!("failed to read the definition `{file}`: {error}"));
         let hint = "run it in the folder of the definition, or name the file with --file";
         if error.kind() == std::io::ErrorKind::NotFound { wrong.hint(hint) } else { wrong }

@@ -6,8 +6,8 @@ use super::broken::{Broken, Unknown};
 use super::context::{self, Names, STEP_KEYS};
 use super::decode::{Decoder, Site, Use, shift};
 use super::model::{Action, Definition, EnvVar, Step};
-use super::unused;
 use super::uses::{self, Name, Surroundings};
+use super::{injection, unused};
 use crate::diagnostic::{self, Diagnostic};
 use crate::expression::{Expr, Reference, Segment};
 use crate::source::{FileId, Place, Route, Source};
@@ -93,6 +93,7 @@ pub(super) fn check(decoder: &mut Decoder<'_>, definition: &Definition) {
         found.extend(checker.check());
     }
     decoder.diagnostics.append(&mut found);
+    decoder.diagnostics.extend(injection::warnings(&met));
     if !diagnostic::has_errors(&decoder.diagnostics) {
         decoder.diagnostics.extend(unused::unused(definition, &met));
     }

@@ -2,7 +2,7 @@
 //!
 //! They are read before anything is decoded, so that decoding borrows from a finished set of files.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_yaml::Value as Yaml;
@@ -43,6 +43,12 @@ pub struct Unreadable {
     pub help: Option<String>,
 }
 
+/// The most files that a definition may name, directly and through others: GitLab takes 150 from one configuration.
+const MOST_FILES: usize = 500;
+
+/// The most bytes that they may have together.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+
 /// A file still to read, and where it is named.
 #[derive(Clone)]
 struct Named {
@@ -63,6 +69,8 @@ enum Kind {
 /// Adds every file that the definition names, and that those name in turn, in the order in which people wrote them.
 pub(super) fn gather(sources: &mut Sources, read: ReadFile<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let mut queue = VecDeque::from(named(sources, FileId::default()));
+    let mut patterns = BTreeSet::new();
+    let (mut files, mut bytes) = (0, 0);
     while let Some(file) = queue.pop_front() {
         let is_included = file.kind == Kind::Ci && file.route.file() != FileId::default();
         let Some(path) = normal(&file.path).filter(|path| !is_included || *path == file.path) else {
@@ -71,7 +79,11 @@ pub(super) fn gather(sources: &mut Sources, read: ReadFile<'_>, diagnostics: &mu
             }
             continue;
         };
-        if sources.find(path.as_str()).is_some() {
+        let is_known = match file.base {
+            Base::Matching => !patterns.insert(path.clone()),
+            Base::Definition | Base::Repository => sources.find(path.as_str()).is_some(),
+        };
+        if is_known {
             continue;
         }
         match read(&Wanted { path: &path, base: file.base }) {
@@ -80,6 +92,11 @@ pub(super) fn gather(sources: &mut Sources, read: ReadFile<'_>, diagnostics: &mu
                 queue.extend(paths.lines().map(named));
             }
             Ok(text) => {
+                (files, bytes) = (files + 1, bytes + text.len());
+                if files > MOST_FILES || bytes > MOST_BYTES {
+                    diagnostics.push(too_many(file));
+                    return;
+                }
                 let (id, mut wrong) = sources.add(path.as_str(), &text);
                 diagnostics.append(&mut wrong);
                 queue.extend(match file.kind {
@@ -96,6 +113,14 @@ pub(super) fn gather(sources: &mut Sources, read: ReadFile<'_>, diagnostics: &mu
             }
         }
     }
+}
+
+/// Files that name files may be any number of them.
+fn too_many(file: Named) -> Diagnostic {
+    let most = MOST_BYTES >> 20;
+    let message = format!("the definition names more than {MOST_FILES} files, or {most} MiB of them");
+    let help = "look for a pattern that fits more files than it should: this one was not read, and none after it";
+    Diagnostic::error("file-size", message).at(Place::Value(file.route)).help(help)
 }
 
 /// GitLab takes paths as its repository has them.
@@ -162,5 +187,29 @@ pub(crate) fn among<'a>(files: &'a [(&'a str, &'a str)]) -> impl Fn(&Wanted<'_>)
     |wanted| match files.iter().find(|(path, _)| wanted.path == *path) {
         Some((_, text)) => Ok((*text).to_owned()),
         None => Err(Unreadable { message: format!("the file `{}` is not there", wanted.path), help: None }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition;
+
+    #[test]
+    fn files_that_name_each_other_come_to_an_end() {
+        // Each names all the others by a pattern, and there is always one more.
+        let all: String = (0..=MOST_FILES).map(|number| format!("ci/{number}.yml\n")).collect();
+        let read = |wanted: &Wanted<'_>| match wanted.base {
+            Base::Matching => Ok(all.clone()),
+            _ => Ok("include: 'ci/*.yml'\nbuild: { parallel: 2, script: x }\n".to_owned()),
+        };
+        let text = "name: web\nstrategy: { from: .gitlab-ci.yml, job: build }\n";
+        let definition::Loaded { diagnostics, .. } =
+            definition::read("ovenbird.yml", text, &read, &definition::GivenMatrix::None);
+        let first = diagnostics.iter().find(|diagnostic| diagnostic.rule == "file-size");
+        assert_eq!(
+            first.map(|diagnostic| diagnostic.message.as_str()),
+            Some("the definition names more than 500 files, or 64 MiB of them")
+        );
     }
 }

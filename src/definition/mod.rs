@@ -15,6 +15,7 @@ mod files;
 mod foreign;
 mod given;
 mod hint;
+mod injection;
 mod language;
 #[cfg(test)]
 mod large;

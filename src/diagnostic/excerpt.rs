@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Element, Origin, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Origin, Snippet, normalize_untrusted_str};
 
 use super::{Diagnostic, range, shown};
 use crate::source::{FileId, Source, Sources};
@@ -50,7 +50,7 @@ fn excerpt<'a>(source: &'a Source, marks: Vec<Mark<'a>>, secrets: &Secrets) -> E
     let last = marks.iter().map(|(_, range, _)| range.end).max().unwrap_or_default();
     let position = source.position(first);
     let Some(begin) = line_start(text, first) else {
-        let origin = Origin::path(source.name().to_owned());
+        let origin = Origin::path(normalize_untrusted_str(source.name()));
         return origin.line(position.line as usize).char_column(position.column as usize).into();
     };
     let to = text.floor_char_boundary(last.saturating_add(WIDEST));
@@ -60,7 +60,8 @@ fn excerpt<'a>(source: &'a Source, marks: Vec<Mark<'a>>, secrets: &Secrets) -> E
     if is_cut {
         lines.to_mut().push('…');
     }
-    let mut snippet = Snippet::source(lines).line_start(position.line as usize).path(source.name().to_owned());
+    let mut snippet =
+        Snippet::source(lines).line_start(position.line as usize).path(normalize_untrusted_str(source.name()));
     for (index, range, label) in marks {
         let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
         let label = Some(label).filter(|label| !label.is_empty()).map(shown);

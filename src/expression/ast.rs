@@ -179,6 +179,33 @@ impl Expr {
         }
     }
 
+    /// The accesses to contexts that its value may be made of, which those in conditions are not.
+    #[must_use]
+    pub fn ingredients(&self) -> Vec<Reference> {
+        let mut references = Vec::new();
+        self.collect_ingredients(&mut references);
+        references
+    }
+
+    fn collect_ingredients(&self, references: &mut Vec<Reference>) {
+        let mut base = self;
+        while let Node::Index { target, .. } = &base.node {
+            base = target;
+        }
+        match &base.node {
+            Node::Context(_) => references.extend(self.references().into_iter().next()),
+            Node::Call(call) => call.results().for_each(|result| result.collect_ingredients(references)),
+            // What is not the last operand of `&&` is the value only where it is empty, zero or false.
+            Node::Logical { operator: Logical::And, operands } => {
+                operands.last().into_iter().for_each(|operand| operand.collect_ingredients(references));
+            }
+            Node::Logical { operator: Logical::Or, operands } => {
+                operands.iter().for_each(|operand| operand.collect_ingredients(references));
+            }
+            Node::Literal(_) | Node::Index { .. } | Node::Not(_) | Node::Binary { .. } => {}
+        }
+    }
+
     /// Every function that it calls, in the order of the text.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
@@ -204,6 +231,20 @@ impl Expr {
             Node::Logical { operands, .. } => (vec![], operands),
         };
         boxed.into_iter().chain(listed)
+    }
+}
+
+impl CallNode {
+    /// The arguments that the value may be made of.
+    fn results(&self) -> impl Iterator<Item = &Expr> {
+        let is_result: fn(usize, usize) -> bool = match self.name.as_str() {
+            "format" | "join" | "toJSON" | "fromJSON" => |_, _| true,
+            // Pairs of a condition and a value, then a default.
+            "case" => |position, count| position % 2 == 1 || position + 1 == count,
+            _ => |_, _| false,
+        };
+        let count = self.arguments.len();
+        self.arguments.iter().enumerate().filter(move |(at, _)| is_result(*at, count)).map(|(_, argument)| argument)
     }
 }
 

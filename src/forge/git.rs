@@ -50,10 +50,10 @@ impl Git {
     /// What is known of the repository that `folder` is in.
     #[must_use]
     pub fn of(folder: &Path) -> Self {
-        if !folder.ancestors().any(|folder| folder.join(".git").exists()) {
+        let Some(top) = folder.ancestors().find(|folder| folder.join(".git").exists()) else {
             return Self::default();
-        }
-        let ask = |arguments: &[&str]| output(command(folder, arguments), DEADLINE);
+        };
+        let ask = |arguments: &[&str]| output(command(folder, top, arguments), DEADLINE);
         let (status, commit, tag) = std::thread::scope(|scope| {
             let status = scope
                 .spawn(|| ask(&["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=no", "--no-renames"]));
@@ -116,12 +116,15 @@ fn is_dirty(status: &str) -> bool {
     status.split('\0').any(|line| !line.is_empty() && !line.starts_with("# "))
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
+/// `top`: the folder in which the repository is that `folder` is in.
+fn command(folder: &Path, top: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("git");
-    command.arg("-C").arg(folder);
+    // Git would take a folder for a repository that has `HEAD`, `objects` and `refs` among its files: a commit can bring
+    // those along, with a configuration that names programs to run. No commit can have a `.git`.
+    command.arg("-C").arg(top).args(["-c", "safe.bareRepository=explicit"]);
     // Neither a monitor nor a hook that the repository brings along is run for a look at it.
     command.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
-    if is_of_one_owner(folder) {
+    if is_of_one_owner(folder, top) {
         // A container's user often is not the checkout's, and git would refuse to read it.
         command.args(["-c", "safe.directory=*"]);
     }
@@ -137,10 +140,9 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
 
 /// Whether the repository belongs to whom the folder in it belongs to. One that somebody else put into a folder above, such
 /// as `/tmp/.git`, is left to git's own judgement.
-fn is_of_one_owner(folder: &Path) -> bool {
+fn is_of_one_owner(folder: &Path, top: &Path) -> bool {
     let owner = |path: &Path| path.metadata().ok().map(|metadata| metadata.uid());
-    let repository = folder.ancestors().map(|folder| folder.join(".git")).find(|path| path.exists());
-    repository.is_some_and(|repository| owner(&repository) == owner(folder))
+    owner(&top.join(".git")) == owner(folder)
 }
 
 /// The standard output of a program that ends well and in time; none in all other cases.
@@ -336,6 +338,35 @@ mod tests {
         let mut command = Command::new("git");
         command.arg("-C").arg(folder).args(["rev-parse", "HEAD"]).env("GIT_CONFIG_GLOBAL", "/dev/null");
         !command.output().unwrap().status.success()
+    }
+
+    #[test]
+    fn a_repository_among_the_files_of_a_commit_runs_nothing() {
+        let repository = Repository::new();
+        let inside = repository.path().join("images");
+        std::fs::create_dir_all(inside.join("tree")).unwrap();
+        let trace = repository.path().join("ran");
+        let program = format!("touch {}", trace.display());
+        git(&inside, &["init", "-q", "--bare", "-b", "evil", "."]);
+        for (key, value) in [("core.bare", "false"), ("core.worktree", "tree"), ("filter.x.clean", &program)] {
+            git(&inside, &["--git-dir=.", "config", key, value]);
+        }
+        std::fs::write(inside.join("tree/.gitattributes"), "* filter=x\n").unwrap();
+        std::fs::write(inside.join("tree/a"), "1").unwrap();
+        git(&inside.join("tree"), &["--git-dir=..", "add", "."]);
+        std::fs::write(inside.join("tree/a"), "2").unwrap();
+        std::fs::remove_file(&trace).unwrap();
+        assert_eq!(Git::of(&inside), repository.facts());
+        assert!(!trace.exists(), "a program of the commit was run");
+    }
+
+    #[test]
+    fn a_monitor_that_the_repository_brings_along_is_not_run() {
+        let repository = Repository::new();
+        let trace = repository.path().join("ran");
+        repository.git(&["config", "core.fsmonitor", &format!("touch {}; false", trace.display())]);
+        assert_eq!(repository.facts().branch.as_deref(), Some("main"));
+        assert!(!trace.exists(), "the monitor was run");
     }
 
     #[test]

@@ -481,6 +481,15 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_would_be_compared_for_minutes_is_refused() {
+        let (numbers, excludes) = ((0..256).collect::<Vec<usize>>(), vec![json!({ "a": 999 }); 300]);
+        check_refused(
+            &json!({ "a": numbers, "b": numbers, "exclude": excludes }),
+            &["`include` and `exclude` have 300 entries, too many for 65536 combinations"],
+        );
+    }
+
     fn any_matrix() -> impl Strategy<Value = Matrix> {
         let value =
             || prop::sample::select(vec![json!(1), json!("1"), json!("a"), json!("A"), json!(null), json!({"x": 1})]);

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::context::JobCtx;
+use crate::context::{JobCtx, clean_line};
 use crate::event::{Body, Failure, Outcome, Place, StepFinished};
 use crate::expression::{Object, Value};
 use crate::guest::{Guest, GuestError};
@@ -243,7 +243,7 @@ impl Sequence<'_> {
     /// A step that fails before it begins.
     async fn give_up(&mut self, scene: &Scene<'_>, frame: &mut Frame, message: String) {
         self.started(scene).await;
-        self.report(scene, frame, Failure { place: Some(scene.place()), ..Failure::new(message) }).await;
+        self.report(scene, frame, without_value(scene, &message)).await;
         self.finish(scene, frame, Outcome::Failure, 0.0, 0).await;
     }
 
@@ -410,6 +410,18 @@ async fn until(moment: Option<tokio::time::Instant>) {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
     }
+}
+
+/// The failure of a step for which an expression has no value. Its error may repeat what the guest wrote: of any length,
+/// and with what steers a terminal.
+pub(super) fn without_value(scene: &Scene<'_>, message: &str) -> Failure {
+    const LONGEST: usize = 500;
+    let mut message = clean_line(message.as_bytes());
+    if let Some((end, _)) = message.char_indices().nth(LONGEST) {
+        message.truncate(end);
+        message.push_str(" …");
+    }
+    Failure { place: Some(scene.place()), ..Failure::new(message) }
 }
 
 /// The failure of a step whose seconds are over.

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use crate::event::{Failure, Outcome};
+use crate::event::Outcome;
 use crate::plan::job::{Condition, Uses};
 use crate::step::condition::Situation;
-use crate::step::sequence::{Frame, Scene, Sequence, timed_out};
+use crate::step::sequence::{Frame, Scene, Sequence, timed_out, without_value};
 
 impl Sequence<'_> {
     /// Runs the steps of a file.
@@ -68,7 +68,7 @@ impl Sequence<'_> {
     }
 
     async fn fail(&mut self, scene: &Scene<'_>, frame: &Frame, message: String) -> Outcome {
-        self.report(scene, frame, Failure { place: Some(scene.place()), ..Failure::new(message) }).await;
+        self.report(scene, frame, without_value(scene, &message)).await;
         Outcome::Failure
     }
 }

@@ -43,6 +43,19 @@ fn a_link_out_of_the_repository_is_refused_and_one_inside_is_not() {
 }
 
 #[test]
+fn nothing_is_shown_of_a_file_outside_of_the_repository() {
+    let outside = tempfile::tempdir().unwrap();
+    let secret = outside.path().join("key");
+    std::fs::write(&secret, "very secret )\n").unwrap();
+    let project = Project::with("steps: [{ script: key }]\n");
+    symlink(&secret, project.root().join("key")).unwrap();
+    let ran = project.run(&["validate", "--format", "json"]);
+    assert!(ran.stdout.contains("is outside of the repository"), "{}", ran.stdout);
+    assert!(!(ran.stdout + &project.validate()).contains("unexpected token"));
+    assert!(!project.validate().contains("very secret"));
+}
+
+#[test]
 fn a_definition_in_a_folder_may_link_to_the_rest_of_its_repository() {
     let project = Project::new("").file("shared/setup.sh", "").file(
         "images/ovenbird.yml",

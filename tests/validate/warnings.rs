@@ -153,6 +153,48 @@ outputs: [vdi, vhd, qcow2]
 }
 
 #[test]
+fn what_others_choose_is_no_part_of_a_script() {
+    let project = Project::with(
+        "steps:
+  - run: |
+      echo one
+      echo ${{ ci.branch == 'main' && 'main' || format('of {0}', ci['BRANCH']) }}
+  - local: echo ${{ git.tag || 'none' }}
+  - run: echo ${{ contains(ci.branch, 'a') }} ${{ ci.branch == 'main' && 'x' }} ${{ ci.sha }} \"$BRANCH\"
+    env: { BRANCH: \"${{ ci.branch }}\" }
+  - script: a.sh
+    args: [\"${{ ci.branch }}\"]
+    if: ci.branch == 'main'
+",
+    );
+    let project = project.file("a.sh", "");
+    assert_snapshot!(project.validate(), @r#"
+    warning[script-injection]: `ci.branch` is run as part of the script, and others choose it
+     --> ovenbird.yml:4:66
+      |
+    4 |       echo ${{ ci.branch == 'main' && 'main' || format('of {0}', ci['BRANCH']) }}
+      |                                                                  ^^^^^^^^^^^^
+      |
+      = help: pass it by `env:`, as in `BRANCH: ${{ ci.branch }}`, and read `"$BRANCH"` in the script
+
+    warning[script-injection]: `git.tag` is run as part of the script, and others choose it
+     --> ovenbird.yml:5:21
+      |
+    5 |   - local: echo ${{ git.tag || 'none' }}
+      |                     ^^^^^^^
+      |
+      = help: pass it by `env:`, as in `TAG: ${{ git.tag }}`, and read `"$TAG"` in the script
+
+    to read more: ovenbird explain script-injection
+    `ovenbird.yml` is valid: 1 job, 2 warnings.
+    "#);
+    assert_snapshot!(project.run(&["plan"]).stderr, @"
+    warning: ovenbird.yml:4:66: `ci.branch` is run as part of the script, and others choose it [script-injection]
+    warning: ovenbird.yml:5:21: `git.tag` is run as part of the script, and others choose it [script-injection]
+    ");
+}
+
+#[test]
 fn a_plan_and_a_build_tell_warnings_in_a_line_each() {
     let project = Project::with("variables: { port: 80 }\n");
     let ran = project.run(&["plan"]);

@@ -36,8 +36,8 @@ pub(super) enum Origin {
     },
 }
 
-/// The scripts of all steps that may run.
-pub(super) fn scripts(attempt: &Attempt, root: &Utf8Path) -> Vec<Script> {
+/// The scripts of all steps that may run. `root` is the folder of the definition, in `repository`; both are real.
+pub(super) fn scripts(attempt: &Attempt, root: &Utf8Path, repository: &Utf8Path) -> Vec<Script> {
     let whole = attempt.plan.jobs.iter().map(|job| (Some(&job.id), &job.steps));
     let partial = attempt.steps.iter().map(|steps| (None, steps));
     let (mut scripts, mut seen) = (Vec::new(), HashSet::new());
@@ -45,7 +45,7 @@ pub(super) fn scripts(attempt: &Attempt, root: &Utf8Path) -> Vec<Script> {
         for step in steps.iter().flat_map(Step::that_may_run) {
             let Some(identity) = identity(step) else { continue };
             if seen.insert(identity)
-                && let Some(script) = script(step, attempt, root)
+                && let Some(script) = script(step, attempt, root, repository)
             {
                 scripts.push(Script { job: job.map(ToString::to_string), ..script });
             }
@@ -65,11 +65,11 @@ fn identity(step: &Step) -> Option<(Utf8PathBuf, u32, String, String)> {
     Some((step.file.clone(), step.line, text, format!("{shell:?}")))
 }
 
-fn script(step: &Step, attempt: &Attempt, root: &Utf8Path) -> Option<Script> {
+fn script(step: &Step, attempt: &Attempt, root: &Utf8Path, repository: &Utf8Path) -> Option<Script> {
     match &step.action {
         Action::Run(run) => inline(step, &run.script, &run.lines, &run.shell),
         Action::Local(local) => inline(step, &local.script, &local.lines, &local.shell),
-        Action::Script(script) => file(script, attempt, root),
+        Action::Script(script) => file(script, attempt, root, repository),
         _ => None,
     }
 }
@@ -86,13 +86,15 @@ fn harmless(text: &Text) -> String {
     text.0.iter().map(part).collect()
 }
 
-fn file(script: &ScriptFile, attempt: &Attempt, root: &Utf8Path) -> Option<Script> {
+fn file(script: &ScriptFile, attempt: &Attempt, root: &Utf8Path, repository: &Utf8Path) -> Option<Script> {
     let path = root.join(&script.path);
-    if !path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST_SCRIPT) {
+    // What a mistake's excerpt shows goes to a log that strangers may read: nothing of this machine may be in it.
+    let real = path.canonicalize_utf8().ok().filter(|real| real.starts_with(repository))?;
+    if !real.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST_SCRIPT) {
         return None;
     }
     // What is no text is no script: a program may stand there too.
-    let text = String::from_utf8(std::fs::read(&path).ok()?).ok().filter(|text| !text.contains('\0'))?;
+    let text = String::from_utf8(std::fs::read(&real).ok()?).ok().filter(|text| !text.contains('\0'))?;
     let language = language(&script.shell).unwrap_or_else(|| by_first_line(&text))?;
     let named_at = attempt.plan.files.iter().find(|file| file.path == path).map(|file| file.place.clone());
     let origin = Origin::File { name: script.path.to_string(), named_at };

@@ -10,14 +10,18 @@ use tokio::process::Command;
 /// Parsing takes milliseconds; what takes longer is stuck, and its script stays unchecked.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Says the line and the message of a mistake as the shells do.
+/// A script that is nested too deep for the parser is no mistake that it can name.
 const PARSE_PYTHON: &str = "\
-import ast, sys
+import ast, resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 try:
     ast.parse(sys.stdin.buffer.read())
 except SyntaxError as error:
     sys.exit('python3: line %d: %s' % (error.lineno or 1, error.msg))
 except ValueError as error:
     sys.exit('python3: line 1: %s' % error)
+except (MemoryError, RecursionError):
+    pass
 ";
 
 /// What a script is written in.
@@ -88,6 +92,8 @@ pub(super) async fn ask(language: Language, script: &str) -> Verdict {
     let mut first = None;
     for parser in language.parsers() {
         match tokio::time::timeout(LIMIT, parse(parser, script)).await {
+            // It fell over the script, which says nothing about the script.
+            Ok(Ok(output)) if output.status.code().is_none() => return Verdict::Fine,
             Ok(Ok(output)) => match complaint(&output) {
                 None => return Verdict::Fine,
                 Some(complaint) if complaint.is_warning => return Verdict::Complaint(complaint),
@@ -236,6 +242,14 @@ mod tests {
     async fn what_a_script_switches_on_later_is_not_held_against_it() {
         assert_eq!(ask(Language::Bash, "shopt -s extglob\nrm -f !(keep)\n").await, Verdict::Fine);
         assert!(matches!(ask(Language::Bash, "for do\n").await, Verdict::Complaint(_)));
+    }
+
+    #[tokio::test]
+    async fn a_script_that_its_parser_falls_over_is_not_called_wrong() {
+        let deep = "-".repeat(200_000) + "1\n";
+        assert_eq!(ask(Language::Python, &deep).await, Verdict::Fine);
+        let lists = format!("x = {}{}\n", "[".repeat(150), "]".repeat(150));
+        assert_eq!(ask(Language::Python, &lists).await, Verdict::Fine);
     }
 
     #[tokio::test]

@@ -23,8 +23,13 @@ use collect::{Origin, Script};
 use interpreter::{Complaint, Language, Verdict};
 
 /// What is wrong with the scripts of a plan. Files of scripts with mistakes are added to `sources`.
-pub(super) async fn check(attempt: &Attempt, root: &Utf8Path, sources: &mut Sources) -> Vec<Diagnostic> {
-    let scripts = collect::scripts(attempt, root);
+pub(super) async fn check(
+    attempt: &Attempt,
+    root: &Utf8Path,
+    repository: &Utf8Path,
+    sources: &mut Sources,
+) -> Vec<Diagnostic> {
+    let scripts = collect::scripts(attempt, root, repository);
     let verdicts = ask(&scripts).await;
     let mut diagnostics = Vec::new();
     let mut unchecked: BTreeMap<Language, Vec<&Script>> = BTreeMap::new();

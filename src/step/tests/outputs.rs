@@ -114,6 +114,23 @@ async fn an_output_that_no_text_can_hold_fails_the_step_that_wants_it() {
 }
 
 #[tokio::test]
+async fn what_the_guest_wrote_is_harmless_and_short_in_a_message() {
+    let script = "{ printf 'v<<E\\n\\033[31m{hun\\033[mter2-hunter2\\n::error::x\\n'; \
+                  head -c 100000 /dev/zero | tr '\\0' x; printf '\\nE\\n'; } >>\"$OVENBIRD_OUTPUT\"";
+    let conditional = |mut step: Step| {
+        step.condition = Condition::When(parse("format(steps.a.outputs.v) == ''").unwrap());
+        step
+    };
+    for reader in [show("format(steps.a.outputs.v)"), conditional(run(Shell::Sh, "true"))] {
+        let mut bench = Bench::new(vec![named("a", run(Shell::Sh, script)), reader]);
+        bench.secrets.insert("token", "hunter2-hunter2");
+        let told = message(&bench.run().await);
+        assert!(told.contains("the format string is invalid: `{***::error::xxx"), "{told}");
+        assert!(told.len() < 600, "{}", told.len());
+    }
+}
+
+#[tokio::test]
 async fn only_a_step_with_an_id_costs_a_round_trip_more() {
     let asked = async |step| {
         let mut bench = Bench::new(vec![step, run(Shell::Sh, "true")]);
