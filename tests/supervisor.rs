@@ -39,6 +39,7 @@ fn job(id: &str) -> Job {
         definition: "ovenbird.yml".into(),
         image_version: None,
         definition_digest: String::new(),
+        definition_files: Vec::new(),
         root: "/".into(),
         matrix: serde_json::Map::new(),
         platform: Platform::Qemu(Qemu {

@@ -60,7 +60,8 @@ impl Broken {
     /// Where the errors among diagnostics are.
     pub(super) fn of(diagnostics: &[Diagnostic]) -> Self {
         let errors = diagnostics.iter().filter(|one| one.severity == Severity::Error);
-        let places = errors.clone().flat_map(|one| one.labels.iter().filter_map(|label| label.place.route()));
+        // Only the first place of each is where it is wrong: the others explain it.
+        let places = errors.clone().filter_map(|one| one.labels.first()?.place.route());
         let routes = places.cloned().collect();
         let unknown = errors.filter(|one| one.rule == "unknown-key");
         let keys = unknown.filter_map(|one| one.labels.first()?.place.route());

@@ -52,6 +52,15 @@ impl Variables<'_> {
         names.iter().find_map(|name| self.0.get(*name).filter(|value| !value.is_empty()).cloned())
     }
 
+    /// The first of several that is set, an address, without a name and password in it.
+    fn url(&self, names: &[&str]) -> Option<String> {
+        let url = self.any(names)?;
+        let Some((scheme, rest)) = url.split_once("://") else { return Some(url) };
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = host.rsplit('@').next().unwrap_or(host);
+        Some(format!("{scheme}://{host}{path}"))
+    }
+
     fn get(&self, name: &str) -> Option<String> {
         self.any(&[name])
     }
@@ -107,7 +116,8 @@ fn github(variables: &Variables<'_>) -> Ci {
     let get = |name| variables.get(name);
     let reference = get("GITHUB_REF");
     let after = |prefix: &str| Some(reference.as_ref()?.strip_prefix(prefix)?.to_owned());
-    let (server_url, repository, run_id) = (get("GITHUB_SERVER_URL"), get("GITHUB_REPOSITORY"), get("GITHUB_RUN_ID"));
+    let (server_url, repository, run_id) =
+        (variables.url(&["GITHUB_SERVER_URL"]), get("GITHUB_REPOSITORY"), get("GITHUB_RUN_ID"));
     let url = match (&server_url, &repository, &run_id) {
         (Some(server), Some(repository), Some(id)) => Some(format!("{server}/{repository}/actions/runs/{id}")),
         _ => None,
@@ -154,7 +164,7 @@ fn gitlab(variables: &Variables<'_>) -> Ci {
         run_number: get("CI_PIPELINE_IID"),
         // A pipeline that is run again has another id.
         run_attempt: None,
-        url: get("CI_PIPELINE_URL"),
+        url: variables.url(&["CI_PIPELINE_URL"]),
         repository: get("CI_PROJECT_PATH"),
         sha: get("CI_COMMIT_SHA"),
         reference,
@@ -164,7 +174,7 @@ fn gitlab(variables: &Variables<'_>) -> Ci {
         pull_request: any(&["CI_MERGE_REQUEST_IID", "CI_EXTERNAL_PULL_REQUEST_IID"]),
         actor: get("GITLAB_USER_LOGIN"),
         job: get("CI_JOB_NAME"),
-        server_url: get("CI_SERVER_URL"),
+        server_url: variables.url(&["CI_SERVER_URL"]),
     }
 }
 
@@ -186,7 +196,7 @@ fn buildkite(variables: &Variables<'_>) -> Ci {
         run_id: get("BUILDKITE_BUILD_ID"),
         run_number: get("BUILDKITE_BUILD_NUMBER"),
         run_attempt: retries.map(|count| count.saturating_add(1).to_string()),
-        url: get("BUILDKITE_BUILD_URL"),
+        url: variables.url(&["BUILDKITE_BUILD_URL"]),
         repository: get("BUILDKITE_REPO").and_then(|url| repository_of(&url)),
         sha: get("BUILDKITE_COMMIT").filter(|commit| is_sha(commit)),
         reference: reference(tag.as_ref(), branch.as_ref()),
@@ -214,7 +224,7 @@ fn generic(variables: &Variables<'_>) -> Ci {
         run_id: any(&["CI_PIPELINE_ID", "BUILD_ID"]),
         run_number: any(&["CI_PIPELINE_NUMBER", "BUILD_NUMBER"]),
         run_attempt: None,
-        url: any(&["CI_PIPELINE_URL", "BUILD_URL"]),
+        url: variables.url(&["CI_PIPELINE_URL", "BUILD_URL"]),
         repository: any(&["CI_REPO"]),
         sha: any(&["CI_COMMIT_SHA", "GIT_COMMIT"]).filter(|commit| is_sha(commit)),
         reference: any(&["CI_COMMIT_REF"]).or_else(|| reference(tag.as_ref(), branch.as_ref())),
@@ -224,7 +234,7 @@ fn generic(variables: &Variables<'_>) -> Ci {
         pull_request,
         actor: any(&["CI_COMMIT_AUTHOR", "CHANGE_AUTHOR"]),
         job: any(&["CI_WORKFLOW_NAME", "JOB_NAME"]),
-        server_url: any(&["CI_FORGE_URL"]),
+        server_url: variables.url(&["CI_FORGE_URL"]),
     }
 }
 
@@ -254,6 +264,18 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+
+    #[test]
+    fn a_name_and_password_in_an_address_stay_behind() {
+        for (address, shown) in [
+            ("https://bot:s3cret@gitlab.example/g/p/-/pipelines/1", "https://gitlab.example/g/p/-/pipelines/1"),
+            ("https://bot:s3@cret@gitlab.example", "https://gitlab.example"),
+            ("https://gitlab.example/a@b", "https://gitlab.example/a@b"),
+        ] {
+            let variables = BTreeMap::from([("URL".to_owned(), address.to_owned())]);
+            assert_eq!(Variables(&variables).url(&["URL"]).as_deref(), Some(shown));
+        }
+    }
 
     const SHA: &str = "83a20ec058e2fb00e7fa4558c4c6e81e2dcf253d";
 

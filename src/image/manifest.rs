@@ -56,6 +56,18 @@ pub struct Definition {
     pub path: Utf8PathBuf,
     /// Lowercase hexadecimal.
     pub sha256: String,
+    /// The step files and the CI configuration that it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<DefinitionFile>,
+}
+
+/// A file that a definition names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefinitionFile {
+    /// From the definition's folder; CI configuration from the repository's root.
+    pub path: Utf8PathBuf,
+    /// Lowercase hexadecimal.
+    pub sha256: String,
 }
 
 /// What the machine started from.
@@ -226,7 +238,11 @@ mod tests {
             job: JobId(job.to_owned()),
             name: "web".to_owned(),
             image_version: Some("1.2.0".to_owned()),
-            definition: Definition { path: "ovenbird.yml".into(), sha256: "d".repeat(8) },
+            definition: Definition {
+                path: "ovenbird.yml".into(),
+                sha256: "d".repeat(8),
+                files: vec![DefinitionFile { path: "steps/monitoring.yml".into(), sha256: "e".repeat(8) }],
+            },
             platform: "qemu".to_owned(),
             arch: "amd64".to_owned(),
             matrix: serde_json::Map::new(),
@@ -265,7 +281,13 @@ mod tests {
           "image-version": "1.2.0",
           "definition": {
             "path": "ovenbird.yml",
-            "sha256": "dddddddd"
+            "sha256": "dddddddd",
+            "files": [
+              {
+                "path": "steps/monitoring.yml",
+                "sha256": "eeeeeeee"
+              }
+            ]
           },
           "platform": "qemu",
           "arch": "amd64",

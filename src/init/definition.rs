@@ -111,7 +111,7 @@ fn packer_step(step: &packer::Step) -> String {
 }
 
 /// Uploads each part into one folder of the machine.
-fn uploads(parts: &[String], whose: &str, folder: &str) -> String {
+fn uploads(parts: &[String], tool: &str, folder: &str) -> String {
     let step = |part: &String| {
         // One folder is the whole; of several parts each keeps its own name.
         let to = if parts.len() == 1 && part.ends_with('/') {
@@ -120,7 +120,7 @@ fn uploads(parts: &[String], whose: &str, folder: &str) -> String {
             format!("{folder}/{}", part.trim_end_matches('/'))
         };
         format!(
-            "\n  - name: Upload {whose} {}\n    upload: {}\n    to: {to}\n",
+            "\n  - name: Upload {} for {tool}\n    upload: {}\n    to: {to}\n",
             part.trim_end_matches('/'),
             scalar(part)
         )
@@ -152,7 +152,7 @@ fn ansible(ansible: &Ansible) -> String {
     lines.push(format!("rm -rf {folder} {inventory}"));
     // Ansible refuses to run where texts are not UTF-8.
     let steps = run("Run Ansible", folder, "    env: { LC_ALL: C.UTF-8 }\n", &lines);
-    native("Ansible") + &uploads(&ansible.uploads, "Ansible's", folder) + &steps
+    native("Ansible") + &uploads(&ansible.uploads, "Ansible", folder) + &steps
 }
 
 fn puppet(puppet: &Puppet) -> String {
@@ -173,7 +173,7 @@ fn puppet(puppet: &Puppet) -> String {
     lines.push("# 0: nothing was to do; 2: changes were made; anything else: failures.".to_owned());
     lines.push(format!("puppet apply --detailed-exitcodes{path} {} || [ $? -eq 2 ]", puppet.manifest));
     lines.push(format!("rm -rf {folder}"));
-    native("Puppet") + &uploads(&puppet.uploads, "Puppet's", folder) + &run("Run Puppet", folder, "", &lines)
+    native("Puppet") + &uploads(&puppet.uploads, "Puppet", folder) + &run("Run Puppet", folder, "", &lines)
 }
 
 fn chef(chef: &Chef) -> String {

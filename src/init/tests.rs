@@ -251,7 +251,7 @@ fn a_playbook_in_its_folder_is_run_inside_the_machine_as_the_hosts_that_it_names
     ];
     assert_snapshot!(steps_of(&files), @r"
       # Ansible runs inside the machine. A later version has a step of its own for it, which will take the place of these.
-      - name: Upload Ansible's ansible
+      - name: Upload ansible for Ansible
         upload: ansible/
         to: /var/tmp/ovenbird-ansible
 
@@ -278,15 +278,15 @@ fn a_playbook_at_the_root_takes_only_its_own_folders_along() {
         [("site.yml", "- hosts: localhost\n"), ("roles/a/tasks/main.yml", ""), ("ansible.cfg", ""), ("src/main.c", "")];
     assert_snapshot!(steps_of(&files), @r"
       # Ansible runs inside the machine. A later version has a step of its own for it, which will take the place of these.
-      - name: Upload Ansible's site.yml
+      - name: Upload site.yml for Ansible
         upload: site.yml
         to: /var/tmp/ovenbird-ansible/site.yml
 
-      - name: Upload Ansible's ansible.cfg
+      - name: Upload ansible.cfg for Ansible
         upload: ansible.cfg
         to: /var/tmp/ovenbird-ansible/ansible.cfg
 
-      - name: Upload Ansible's roles
+      - name: Upload roles for Ansible
         upload: roles/
         to: /var/tmp/ovenbird-ansible/roles
 
@@ -312,7 +312,7 @@ fn a_manifest_is_applied_with_the_modules_of_its_folder_and_of_its_puppetfile() 
         [("puppet/manifests/site.pp", ""), ("puppet/modules/a/manifests/init.pp", ""), ("puppet/Puppetfile", "")];
     assert_snapshot!(steps_of(&files), @"
       # Puppet runs inside the machine. A later version has a step of its own for it, which will take the place of these.
-      - name: Upload Puppet's puppet
+      - name: Upload puppet for Puppet
         upload: puppet/
         to: /var/tmp/ovenbird-puppet
 

@@ -30,6 +30,9 @@ pub struct Job {
     pub definition: Utf8PathBuf,
     /// SHA-256 of the definition file, lowercase hexadecimal.
     pub definition_digest: String,
+    /// The other files that the definition names: step files, and CI configuration that its matrix comes from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub definition_files: Vec<DefinitionFile>,
     /// Absolute folder of the definition: relative paths of steps start here.
     pub root: Utf8PathBuf,
     /// The matrix cell, in key order; empty without a matrix.
@@ -42,6 +45,16 @@ pub struct Job {
     pub outputs: Vec<Output>,
     /// Names of the sensitive variables that the job uses, sorted.
     pub secrets: Vec<String>,
+}
+
+/// A file that a definition names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefinitionFile {
+    /// From the definition's folder; CI configuration from the repository's root.
+    pub path: Utf8PathBuf,
+    /// Lowercase hexadecimal.
+    pub sha256: String,
 }
 
 /// An environment variable of a step.

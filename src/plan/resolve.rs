@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use serde_json::{Map, Value as Json};
 
 use super::inputs::{Facts, Inputs};
-use super::job::{DiskFormat, Job, Output, Platform, Step, WIRE_VERSION};
+use super::job::{DefinitionFile, DiskFormat, Job, Output, Platform, Step, WIRE_VERSION};
 use super::machine::machine;
 use super::model::{NeededFile, Plan};
 use super::scope::{Gaps, Resolver, Scope};
@@ -215,6 +215,7 @@ fn job(
         definition: resolver.file_name(source.id()),
         image_version: common.version.clone(),
         definition_digest: source.digest().to_owned(),
+        definition_files: named_files(resolver.sources),
         root: root.to_owned(),
         matrix: target.cell.clone(),
         platform,
@@ -258,6 +259,12 @@ pub(super) fn image_context(name: &str, version: Option<&str>) -> Object {
 /// What `${{ job.… }}` reads before the job runs.
 pub(super) fn job_context(id: &JobId) -> Object {
     [("id", Value::from(id.0.as_str()))].into_iter().collect()
+}
+
+/// The files that the definition names. What the command line gives is none.
+fn named_files(sources: &Sources) -> Vec<DefinitionFile> {
+    let others = sources.iter().skip(1).filter(|source| !source.name().starts_with("--"));
+    others.map(|source| DefinitionFile { path: source.name().into(), sha256: source.digest().to_owned() }).collect()
 }
 
 /// What `${{ platform.… }}` reads.

@@ -214,6 +214,7 @@ fn job(root: Utf8PathBuf, steps: Vec<Step>) -> Job {
         definition: "ovenbird.yml".into(),
         image_version: None,
         definition_digest: String::new(),
+        definition_files: Vec::new(),
         root,
         matrix: serde_json::Map::new(),
         platform: Platform::Qemu(Qemu {
