@@ -37,7 +37,7 @@ definition() {
 # so on an idle machine this is the wall-clock time, and on a busy one it still means something.
 measure() {
     local TIMEFORMAT='%3U %3S' user system
-    { time /usr/bin/time -f '%M' -o "$work/memory" "$binary" plan --file "$1" --format json >/dev/null; } 2>"$work/time"
+    { time /usr/bin/time -f '%M' -o "$work/memory" "$binary" plan --file "$1" --format json >/dev/null 2>"$work/told"; } 2>"$work/time"
     read -r user system <"$work/time"
     echo $((10#${user/./} * 1000 + 10#${system/./} * 1000)) "$(<"$work/memory")"
 }
