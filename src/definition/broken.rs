@@ -78,12 +78,19 @@ impl Broken {
     /// Whether a value is not as it was meant: something in it is wrong, or its key is.
     #[must_use]
     pub fn has(&self, route: &Route) -> bool {
+        // Planning asks for every value of every job, and mostly nothing is wrong.
+        if self.is_empty() {
+            return false;
+        }
         self.misspelt.contains(route) || self.routes.range(route.clone()..).next().is_some_and(|next| next.is_in(route))
     }
 
     /// The keys of a mapping whose values are unknown.
     #[must_use]
     pub fn names(&self, route: &Route) -> Unknown {
+        if self.is_empty() {
+            return Unknown::None;
+        }
         if self.routes.contains(route) || self.misspelt.contains(route) {
             return Unknown::All;
         }

@@ -21,17 +21,12 @@ pub(crate) fn is_status_function(name: &str) -> bool {
 
 /// The sensitive variable that an expression is, and nothing else.
 pub(crate) fn sensitive_alone<'a>(expr: &Expr, definition: &'a Definition) -> Option<&'a str> {
-    sensitive(definition, &alone(expr, "vars")?)
+    sensitive(definition, alone(expr, "vars")?)
 }
 
 /// The key of a context that an expression is, and nothing else.
-pub(crate) fn alone(expr: &Expr, context: &str) -> Option<String> {
-    let references = expr.references();
-    let [Reference { context: found, path, span }] = references.as_slice() else { return None };
-    match path.as_slice() {
-        [Segment::Key(key)] if same(found, context) && *span == expr.span() => Some(key.clone()),
-        _ => None,
-    }
+pub(crate) fn alone<'a>(expr: &'a Expr, context: &str) -> Option<&'a str> {
+    expr.as_key().filter(|(found, _)| same(found, context)).map(|(_, key)| key)
 }
 
 /// The name in its context that a reference reads; none: it may read any.
@@ -312,7 +307,7 @@ impl Checker<'_> {
     }
 
     fn step_env_has(&self, context: &str, name: &str) -> bool {
-        let is = |expr: &Expr| alone(expr, context).is_some_and(|key| same(&key, name));
+        let is = |expr: &Expr| alone(expr, context).is_some_and(|key| same(key, name));
         let has = |var: &EnvVar| var.value.template.expressions().any(is);
         self.step().is_some_and(|step| step.env.iter().any(has))
     }

@@ -460,7 +460,7 @@ impl Surroundings {
     /// The sensitive input that an expression is, and nothing else.
     pub(super) fn sensitive_input(&self, expr: &Expr) -> Option<&str> {
         let key = check::alone(expr, "inputs")?;
-        let input = self.inputs.iter().flatten().find(|input| check::same(&input.name, &key))?;
+        let input = self.inputs.iter().flatten().find(|input| check::same(&input.name, key))?;
         input.sensitive.then_some(input.name.as_str())
     }
 

@@ -179,6 +179,25 @@ impl Expr {
         }
     }
 
+    /// The context and the key that it reads and nothing else, as `vars.NAME` does.
+    #[must_use]
+    pub fn as_key(&self) -> Option<(&str, &str)> {
+        let Node::Index { target, subscript } = &self.node else { return None };
+        match (&target.node, subscript.value().map(|index| &index.node)) {
+            (Node::Context(name), Some(Node::Literal(Value::String(key)))) => Some((name, key)),
+            _ => None,
+        }
+    }
+
+    /// Whether it reads a context of which that is true.
+    #[must_use]
+    pub fn reads(&self, is_one: &dyn Fn(&str) -> bool) -> bool {
+        match &self.node {
+            Node::Context(name) => is_one(name),
+            _ => self.children().any(|child| child.reads(is_one)),
+        }
+    }
+
     /// The accesses to contexts that its value may be made of, which those in conditions are not.
     #[must_use]
     pub fn ingredients(&self) -> Vec<Reference> {

@@ -1,7 +1,6 @@
 //! An expression and an environment make a value.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::ops::Range;
 
 use super::ast::{Binary, CallNode, Expr, Logical, Node, Subscript};
@@ -48,7 +47,7 @@ pub fn evaluate(expr: &Expr, environment: &dyn Environment) -> Result<Value, Eva
 pub(super) struct Evaluator<'a> {
     environment: &'a dyn Environment,
     /// Each context is asked for once, so that it is the same object wherever the expression names it.
-    contexts: RefCell<HashMap<String, Option<Value>>>,
+    contexts: RefCell<Vec<(String, Option<Value>)>>,
     memory: Cell<usize>,
 }
 
@@ -84,7 +83,13 @@ impl<'a> Evaluator<'a> {
 
     pub(super) fn context(&self, name: &str) -> Option<Value> {
         let mut contexts = self.contexts.borrow_mut();
-        contexts.entry(name.to_ascii_lowercase()).or_insert_with(|| self.environment.context(name)).clone()
+        // An expression names few of them.
+        if let Some((_, context)) = contexts.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            return context.clone();
+        }
+        let context = self.environment.context(name);
+        contexts.push((name.to_owned(), context.clone()));
+        context
     }
 
     pub(super) fn grows(&self, name: &str) -> bool {

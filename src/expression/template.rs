@@ -28,6 +28,8 @@ pub enum Part {
         expr: Expr,
         /// From `${{` to `}}`.
         span: Range<usize>,
+        /// How many line breaks are in it.
+        newlines: usize,
     },
 }
 
@@ -53,7 +55,8 @@ pub fn parse(text: &str) -> Result<Template, SyntaxError> {
         if source.get(inner..).unwrap_or_default().trim().is_empty() {
             return Err(SyntaxError { message: "an expression was expected".to_owned(), span: start..offset });
         }
-        parts.push(Part::Expression { expr: parser::parse_from(source, inner)?, span: start..offset });
+        let newlines = text.get(start..offset).unwrap_or_default().matches('\n').count();
+        parts.push(Part::Expression { expr: parser::parse_from(source, inner)?, span: start..offset, newlines });
     }
     if let Some(rest) = text.get(offset..).filter(|rest| !rest.is_empty()) {
         parts.push(Part::Literal(rest.to_owned()));

@@ -546,7 +546,7 @@ fn template_of(text: &str) -> String {
     match template::parse(text) {
         Ok(template) => {
             for part in &template.parts {
-                if let template::Part::Expression { expr, span } = part {
+                if let template::Part::Expression { expr, span, .. } = part {
                     assert!(text[span.clone()].starts_with("${{") && text[span.clone()].ends_with("}}"));
                     assert_eq!(parse(&text[expr.span()]).as_ref(), Ok(expr), "spans are places in the text");
                 }

@@ -245,7 +245,11 @@ impl Object {
     /// The value of a key, whatever its case.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        let position = self.0.positions.get(&key.to_lowercase())?;
+        let is_lowercase = key.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+        let position = match is_lowercase {
+            true => self.0.positions.get(key),
+            false => self.0.positions.get(&key.to_lowercase()),
+        }?;
         self.0.pairs.get(*position).map(|(_, value)| value)
     }
 

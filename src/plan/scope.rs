@@ -130,6 +130,16 @@ impl Scope {
         Self { inputs: Some(Given(inputs.clone())), gaps, ..self.clone() }
     }
 
+    /// Whether an expression may need what only the run can know.
+    pub(super) fn may_be_late(&self, expr: &Expr) -> bool {
+        expr.reads(&|context| match context.to_ascii_lowercase().as_str() {
+            "steps" | "job" | "runner" => true,
+            "env" => !self.late_env.is_empty(),
+            "inputs" => self.inputs.is_some(),
+            _ => false,
+        })
+    }
+
     /// What of it an expression may be folded with. A context in which the expression needs something that only the run
     /// can know is left to the run as a whole.
     pub(super) fn before_the_run(&self, expr: &Expr) -> Self {
@@ -357,13 +367,12 @@ impl<'a> Resolver<'a> {
 
     /// The parts of a text; for those that an expression gave, how many line breaks that expression itself has.
     fn pieces(&mut self, field: &TextField, scope: &Scope, when: When) -> Option<Vec<(Part, Option<usize>)>> {
-        let written = self.sources.text_of(&field.route).unwrap_or_default();
         let mut pieces = Vec::new();
         for part in &field.template.parts {
             match part {
                 template::Part::Literal(literal) => pieces.push((Part::Literal(literal.clone()), None)),
-                template::Part::Expression { expr, span } => {
-                    let mut newlines = written.get(span.clone()).unwrap_or_default().matches('\n').count();
+                template::Part::Expression { expr, newlines, .. } => {
+                    let mut newlines = *newlines;
                     for part in self.parts(expr, &field.route, scope, when)? {
                         // The first of them carries the expression's own line breaks.
                         pieces.push((part, Some(std::mem::take(&mut newlines))));
@@ -386,11 +395,14 @@ impl<'a> Resolver<'a> {
             self.secrets.insert(name.to_owned());
             return Some(vec![Part::Secret(name.to_owned())]);
         }
-        let input = definition::alone(expr, "inputs").and_then(|key| scope.inputs.as_ref()?.find(&key));
+        let input = definition::alone(expr, "inputs").and_then(|key| scope.inputs.as_ref()?.find(key));
         if let Some(input) = input.filter(|input| input.secrets().next().is_some()) {
             return Some(input.0.clone());
         }
         if when == When::Now {
+            return self.evaluate_text(expr, route, scope).map(|text| vec![Part::Literal(text)]);
+        }
+        if !scope.may_be_late(expr) {
             return self.evaluate_text(expr, route, scope).map(|text| vec![Part::Literal(text)]);
         }
         if !self.can_evaluate(expr, route, scope) {

@@ -10,7 +10,7 @@ use super::scope::{Resolver, Scope};
 use crate::definition::{self, Field, Unknown};
 use crate::diagnostic::Diagnostic;
 use crate::event::JobId;
-use crate::expression::Expr;
+use crate::expression::{self, Expr};
 use crate::source::{Place, Route};
 
 /// Without KVM, on a busy machine, a reboot takes minutes.
@@ -170,7 +170,13 @@ fn condition(resolver: &mut Resolver<'_>, step: &definition::Step, scope: &Scope
     if !resolver.can_evaluate(&condition.expr, &condition.route, scope) {
         return None;
     }
-    let asks = condition.expr.calls().iter().any(|call| definition::is_status_function(&call.name));
+    let calls = condition.expr.calls();
+    if !scope.may_be_late(&condition.expr) && calls.iter().all(|call| !definition::is_status_function(&call.name)) {
+        let value = expression::evaluate(&condition.expr, scope);
+        let value = value.map_err(|error| resolver.eval_error(&error, &condition.route, condition.offset)).ok()?;
+        return Some(if value.is_truthy() { Condition::Success } else { Condition::Never });
+    }
+    let asks = calls.iter().any(|call| definition::is_status_function(&call.name));
     let folded = match condition.expr.clone().fold(&scope.before_the_run(&condition.expr)) {
         Ok(folded) => folded,
         Err(error) => {
