@@ -181,6 +181,8 @@ fn an_error_shows_its_place() {
       |
     1 | a ${{ 1 == "b" }}
       |            ^^^
+      |
+      = help: texts have single quotes: `'b'`
 
     exit status Some(2)
     "#);
@@ -253,6 +255,8 @@ fn each_line_of_standard_input_is_an_expression() {
       |
     1 | vars.port + 1
       |           ^
+      |
+      = help: expressions do not calculate: do it in a script
 
     exit status Some(2)
     "#);
@@ -271,6 +275,32 @@ fn files_are_digested_from_the_folder_of_the_definition_or_here() {
       |
     1 | hashFiles('../lock')
       | ^^^^^^^^^^^^^^^^^^^^
+
+    exit status Some(2)
+    ");
+}
+
+#[test]
+fn a_slip_and_a_habit_of_another_language_are_told() {
+    assert_snapshot!(eval_with(&[], &["--", "contians('a', 'b')"], ""), @"
+    error[expression]: unrecognized function `contians`
+     --> expression:1:1
+      |
+    1 | contians('a', 'b')
+      | ^^^^^^^^
+      |
+      = help: did you mean `contains`?
+
+    exit status Some(2)
+    ");
+    assert_snapshot!(eval_with(&[], &["--", "'a' = 'b'"], ""), @"
+    error[expression]: unexpected symbol `=`
+     --> expression:1:5
+      |
+    1 | 'a' = 'b'
+      |     ^
+      |
+      = help: to compare, write `==`
 
     exit status Some(2)
     ");

@@ -11,6 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::exit::{Exit, Wrong};
 use super::hash_files::HashFiles;
 use super::load::{self, DEFINITION};
+use crate::definition;
 use crate::diagnostic::{self, Diagnostic};
 use crate::expression::{
     Environment, EvalError, Expr, Object, SyntaxError, Template, Value, evaluate, parse, template,
@@ -164,7 +165,14 @@ impl Expression {
 fn value(text: &str, situation: &Situation) -> Result<Value, Diagnostic> {
     let diagnostic =
         |message: String, span| Diagnostic::error("expression", message).at(Place::Bytes(FileId::default(), span));
-    let expression = read(text).map_err(|error| diagnostic(error.message, error.span))?;
+    let expression = read(text).map_err(|error| {
+        let help = definition::hint(&error);
+        let wrong = diagnostic(error.message, error.span);
+        match help {
+            Some(help) => wrong.help(help),
+            None => wrong,
+        }
+    })?;
     // GitHub refuses a name that it does not know also where it would not be evaluated.
     for reference in expression.parts().into_iter().flat_map(Expr::references) {
         if situation.context(&reference.context).is_none() {

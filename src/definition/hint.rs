@@ -17,7 +17,7 @@ const SIGNS: [(&str, &str); 9] = [
 ];
 
 /// What to write instead, if the parser's message tells.
-pub(super) fn hint(error: &SyntaxError) -> Option<String> {
+pub(crate) fn hint(error: &SyntaxError) -> Option<String> {
     let (what, rest) = error.message.split_once(" `")?;
     let (lexeme, _) = rest.rsplit_once('`')?;
     match what {

@@ -44,6 +44,7 @@ pub(crate) use decode::bad_value;
 pub(crate) use files::among;
 pub use files::{Base, ReadFile, Unreadable, Wanted};
 pub use given::{GivenMatrix, GivenText};
+pub(crate) use hint::hint;
 pub use load::{Loaded, Report, load, read};
 pub use model::{
     Action, Condition, Debian, Defaults, Definition, EnvVar, Field, Input, List, Platform, Problem, Read, Setting,
