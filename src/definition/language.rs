@@ -206,7 +206,7 @@ pub(super) struct Debian {
     cloud_init: Option<Boolean>,
     /// Where packages come from while the image is built. Default: `OVENBIRD_DEBIAN_MIRROR`, else what this machine's apt
     /// uses, else Debian's servers.
-    #[schemars(example = &"http://deb.debian.org/debian")]
+    #[schemars(example = &"http://mirror.example/debian")]
     mirror: Option<Url>,
     /// The finished image's sources of apt in the deb822 form: `Types:`, `URIs:`, `Suites:` … Default: the distribution's
     /// own.
