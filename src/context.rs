@@ -8,6 +8,7 @@ use crate::event::{Body, Failure, JobId, Phase, Stream, Unit};
 use crate::guest::GuestError;
 use crate::journal::Journal;
 use crate::program::ProgramError;
+use crate::secret::Redactor;
 
 /// The context of one job.
 #[derive(Clone)]
@@ -28,6 +29,7 @@ pub struct JobCtx {
 #[derive(Clone)]
 pub struct Events {
     sender: mpsc::Sender<Body>,
+    redactor: Redactor,
 }
 
 impl Events {
@@ -36,7 +38,20 @@ impl Events {
     pub fn channel() -> (Self, mpsc::Receiver<Body>) {
         // Enough to absorb a burst; beyond it whoever produces waits, so that a chatty guest can't fill our memory.
         let (sender, receiver) = mpsc::channel(1024);
-        (Self { sender }, receiver)
+        (Self { sender, redactor: Redactor::default() }, receiver)
+    }
+
+    /// The same channel, with what is to be hidden from it.
+    #[must_use]
+    pub fn hiding(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
+    }
+
+    /// What hides the job's secrets. The writer hides them in each event; whoever cuts output into lines, or keeps only
+    /// some of them, hides them before, while they are whole. Values that come to be during the job are registered here.
+    #[must_use]
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// Sends an event; waits while the writer is behind. Without a writer it is dropped: the job is ending.

@@ -156,21 +156,21 @@ pub async fn run_with(
     let mut output = String::new();
     let mut tail = VecDeque::new();
     let mut excerpt = VecDeque::new();
+    // What is returned is data and stays as it is; what is shown is not cut before it is redacted.
+    let (mut shown, mut complaints) = (ctx.events.redactor().lines(), ctx.events.redactor().lines());
     let ended = {
         let read = async {
             // Waited for meanwhile: a child that it leaves behind, and that holds its output open, is ended with it.
             let ((), (), status) = tokio::join!(
                 each_line(stdout, async |line| {
                     if show(&line) {
-                        ctx.events.output(None, Stream::Tool, line.as_bytes()).await;
-                        keep(&mut tail, line.clone());
+                        tell(ctx, shown.push(&line), &mut tail).await;
                     }
                     output.push_str(&line);
                     output.push('\n');
                 }),
                 each_line(stderr, async |line| {
-                    ctx.events.output(None, Stream::Tool, line.as_bytes()).await;
-                    keep(&mut excerpt, line);
+                    tell(ctx, complaints.push(&line), &mut excerpt).await;
                 }),
                 running.wait(),
             );
@@ -181,6 +181,8 @@ pub async fn run_with(
             () = ctx.cancel.cancelled() => None,
         }
     };
+    tell(ctx, shown.finish(), &mut tail).await;
+    tell(ctx, complaints.finish(), &mut excerpt).await;
     match ended {
         None => {
             running.kill_group();
@@ -203,6 +205,14 @@ async fn each_line<R: AsyncRead + Unpin>(stream: Option<R>, mut on_line: impl As
     while let Ok(1..) = (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
         on_line(crate::context::clean_line(&line)).await;
         line.clear();
+    }
+}
+
+/// Reports lines, and keeps the last for an error.
+async fn tell(ctx: &JobCtx, lines: Vec<String>, kept: &mut VecDeque<String>) {
+    for line in lines {
+        ctx.events.output(None, Stream::Tool, line.as_bytes()).await;
+        keep(kept, line);
     }
 }
 

@@ -27,12 +27,14 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("report", Some(&["event", "secret"])),
     ("journal", Some(&["platform"])),
     ("program", Some(&["context", "event", "journal"])),
-    ("context", Some(&["event", "guest", "journal", "program"])),
+    // Of `secret`, the redactor that the context brings to whoever shows what others wrote.
+    ("context", Some(&["event", "guest", "journal", "program", "secret"])),
     ("guest", Some(&["context", "event", "journal", "program"])),
     ("step", Some(&["context", "event", "expression", "guest", "journal", "plan", "program", "secret"])),
     // `platform::Disk`, a captured disk, is all that an image knows of platforms.
     ("image", Some(&["context", "event", "guest", "journal", "plan", "platform", "program"])),
-    ("platform", Some(&["context", "event", "guest", "image", "journal", "plan", "program"])),
+    // Of `secret`, the redactor: consoles are redacted as they are kept, and the keys that a machine gets are registered.
+    ("platform", Some(&["context", "event", "guest", "image", "journal", "plan", "program", "secret"])),
     (
         "runner",
         Some(&[

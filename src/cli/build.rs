@@ -50,9 +50,10 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
     let checked = load::check(&args.load)?.with_scripts().await;
-    let Some(Loaded { plan, jobs, secrets, hidden }) = checked.accept(&args.load, &args.jobs, colour)? else {
+    let Some(Loaded { plan, jobs, mut secrets, hidden }) = checked.accept(&args.load, &args.jobs, colour)? else {
         return Ok(Exit::Wrong);
     };
+    secrets.register_environment(&load::environment());
     let folders = Folders::create(&args.out, args.cache_dir.as_deref())?;
     let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
     let _taken = take(&folders.out, &ids)?;

@@ -1,7 +1,5 @@
 //! The life of one job, inside its own process: from the messages on standard input to the last event.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,9 +33,6 @@ const UNWIND: Duration = Duration::from_secs(4);
 /// Fields of events that hold words of our own. Redacted, they would be no events any more.
 const WORDS: [&str; 6] = ["type", "phase", "stream", "unit", "outcome", "conclusion"];
 
-/// A console without line ends is redacted in pieces of so many bytes.
-const LONGEST_LINE: u64 = 1 << 20;
-
 /// Runs the job that standard input describes, and writes its events to `output`.
 ///
 /// # Errors
@@ -51,8 +46,10 @@ where
     let cancel = CancellationToken::new();
     stop_on_signals(&cancel)?;
     stop_without_supervisor(input, &cancel);
+    let redactor = secrets.redactor();
     let (events, bodies) = Events::channel();
-    let writer = write_events(bodies, output, start.job.id.clone(), secrets.redactor(), cancel.clone());
+    let events = events.hiding(redactor.clone());
+    let writer = write_events(bodies, output, start.job.id.clone(), redactor, cancel.clone());
     let writer = tokio::spawn(writer);
     let outcome = live(start, &secrets, events, cancel).await;
     writer.await.context("the writer of events panicked")?.context("failed to write events")?;
@@ -139,8 +136,7 @@ async fn live(start: Start, secrets: &Secrets, events: Events, cancel: Cancellat
         Err(error) => Err(error),
         Ok(house) => {
             let built = within_time(&cancel, build(&house.ctx, &start.job, secrets)).await;
-            let redacted = redact_console(&house.ctx.out, &secrets.redactor());
-            let closed = redacted.and(house.close());
+            let closed = house.close();
             built.and_then(|manifest| closed.map(|()| manifest))
         }
     };
@@ -229,27 +225,6 @@ fn remove_old_outputs(out: &Utf8Path, stem: &str) -> anyhow::Result<()> {
         crate::journal::cleanup::remove(&path).with_context(|| format!("failed to remove the old `{path}`"))?;
     }
     Ok(())
-}
-
-/// QEMU writes the console's file itself, so what a step said there is taken out when the machine has ended.
-fn redact_console(out: &Utf8Path, redactor: &Redactor) -> anyhow::Result<()> {
-    let path = out.join("console.txt");
-    if redactor.is_empty() || !path.exists() {
-        return Ok(());
-    }
-    let part = out.join(".console.txt.part");
-    let rewrite = || {
-        let mut reader = BufReader::new(File::open(&path)?);
-        let mut writer = BufWriter::new(File::create(&part)?);
-        let mut line = Vec::new();
-        while reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? > 0 {
-            writer.write_all(redactor.redact(&String::from_utf8_lossy(&line)).as_bytes())?;
-            line.clear();
-        }
-        writer.into_inner()?.sync_all()?;
-        std::fs::rename(&part, &path)
-    };
-    rewrite().with_context(|| format!("failed to take sensitive values out of `{path}`"))
 }
 
 /// From a resolved job to files and a manifest; returns the manifest's path.

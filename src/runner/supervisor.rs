@@ -315,7 +315,7 @@ impl Supervisor<'_> {
         if outcome == Outcome::Failure {
             let mut excerpt = Vec::from(std::mem::take(&mut running.last_lines));
             // A panic's message may hold any text that the job handled.
-            excerpt.extend(ended.stderr().iter().map(|line| self.redactor.redact(line)));
+            excerpt.extend(self.redactor.redact_lines(&ended.stderr()));
             let reason = self.redactor.redact(&reason);
             let failure = Failure {
                 excerpt,

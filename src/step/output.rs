@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::context::clean_line;
 use crate::event::Stream;
-use crate::secret::Secrets;
+use crate::secret::{self, Redactor};
 
 /// A line that is longer is shown in pieces, so that a guest without line ends can't fill our memory.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -18,24 +18,28 @@ const STDERR_LINES: usize = 200;
 /// How much of one line is kept for either.
 const KEPT_LINE: usize = 4096;
 
-/// Cuts one stream into lines.
-#[derive(Default)]
+/// Cuts one stream into lines: clean, and without secrets.
 pub(super) struct Lines {
+    hidden: secret::Lines,
     buffer: Vec<u8>,
     /// The last byte was a carriage return: what follows, unless a line feed, overwrites the line.
     returned: bool,
 }
 
 impl Lines {
+    pub(super) fn new(redactor: &Redactor) -> Self {
+        Self { hidden: redactor.lines(), buffer: Vec::new(), returned: false }
+    }
+
     /// Takes the next bytes and returns the lines that they finish. Of a line that was drawn over and over, as progress
     /// bars are, only its last state is returned.
-    pub(super) fn push(&mut self, bytes: &[u8], needles: &Needles) -> Vec<Vec<u8>> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
         for &byte in bytes {
             match byte {
                 b'\n' => {
                     self.returned = false;
-                    lines.push(std::mem::take(&mut self.buffer));
+                    lines.extend(self.hidden.push(&clean_line(&std::mem::take(&mut self.buffer))));
                 }
                 b'\r' => self.returned = true,
                 byte => {
@@ -44,7 +48,8 @@ impl Lines {
                     }
                     self.buffer.push(byte);
                     if self.buffer.len() >= LONGEST_LINE {
-                        lines.push(self.piece(needles));
+                        let piece = self.piece();
+                        lines.extend(self.hidden.push(&clean_line(&piece)));
                     }
                 }
             }
@@ -52,15 +57,27 @@ impl Lines {
         lines
     }
 
-    /// What came after the last line end, if anything.
-    pub(super) fn finish(&mut self) -> Option<Vec<u8>> {
-        let rest = std::mem::take(&mut self.buffer);
-        (!rest.is_empty()).then_some(rest)
+    /// Whether a line waits for the next, because a secret may have begun in it.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.hidden.is_waiting()
     }
 
-    /// Cuts a piece off a line that is too long: not inside a character, and not inside what may become a secret.
-    fn piece(&mut self, needles: &Needles) -> Vec<u8> {
-        let held = needles.begun_at_the_end_of(&self.buffer).max(unfinished_character(&self.buffer));
+    /// The lines that wait, with the possible beginning of a secret hidden.
+    pub(super) fn flush(&mut self) -> Vec<String> {
+        self.hidden.flush()
+    }
+
+    /// What is left at the end of the stream.
+    pub(super) fn finish(&mut self) -> Vec<String> {
+        let rest = std::mem::take(&mut self.buffer);
+        let mut lines = if rest.is_empty() { Vec::new() } else { self.hidden.push(&clean_line(&rest)) };
+        lines.extend(self.hidden.finish());
+        lines
+    }
+
+    /// Cuts a piece off a line that is too long, but not inside a character.
+    fn piece(&mut self) -> Vec<u8> {
+        let held = unfinished_character(&self.buffer);
         let rest = self.buffer.split_off(self.buffer.len() - held);
         std::mem::replace(&mut self.buffer, rest)
     }
@@ -74,26 +91,6 @@ fn unfinished_character(bytes: &[u8]) -> usize {
     }
 }
 
-/// Secrets as they may stand in a line of output. The writer of events masks them, but only where a line holds them whole.
-pub(super) struct Needles(Vec<String>);
-
-impl Needles {
-    pub(super) fn of(secrets: &Secrets) -> Self {
-        let values = secrets.names().filter_map(|name| secrets.expose(name));
-        let lines = values.flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty());
-        // Longer than a line is ever held: cut anyway.
-        Self(lines.filter(|line| line.len() < LONGEST_LINE / 2).map(str::to_owned).collect())
-    }
-
-    fn begun_at_the_end_of(&self, bytes: &[u8]) -> usize {
-        let begun = |needle: &String| {
-            let longest = needle.len().saturating_sub(1).min(bytes.len());
-            (1..=longest).rev().find(|&length| bytes.ends_with(&needle.as_bytes()[..length])).unwrap_or(0)
-        };
-        self.0.iter().map(begun).max().unwrap_or(0)
-    }
-}
-
 /// What is kept of a step's output.
 #[derive(Default)]
 pub(super) struct Transcript {
@@ -102,14 +99,9 @@ pub(super) struct Transcript {
 }
 
 impl Transcript {
-    pub(super) fn keep(&mut self, stream: Stream, line: &[u8], needles: &Needles) {
-        let mut line = clean_line(line);
-        if line.len() > KEPT_LINE {
-            line.truncate(line.floor_char_boundary(KEPT_LINE));
-            // Half a secret would not be masked.
-            let held = needles.begun_at_the_end_of(line.as_bytes());
-            line.truncate(line.len() - held);
-        }
+    /// Keeps a line that holds no secrets any more: half of one would not be known.
+    pub(super) fn keep(&mut self, stream: Stream, line: &str) {
+        let line = line[..line.floor_char_boundary(KEPT_LINE)].to_owned();
         if stream == Stream::Stderr {
             keep(&mut self.stderr, line.clone(), STDERR_LINES);
         }
@@ -137,12 +129,17 @@ fn keep(lines: &mut VecDeque<String>, line: String, most: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secrets;
 
     fn lines(pieces: &[&[u8]]) -> Vec<String> {
-        let (mut lines, needles) = (Lines::default(), Needles(Vec::new()));
-        let mut all: Vec<_> = pieces.iter().flat_map(|piece| lines.push(piece, &needles)).collect();
+        hidden(&Secrets::default(), pieces)
+    }
+
+    fn hidden(secrets: &Secrets, pieces: &[&[u8]]) -> Vec<String> {
+        let mut lines = Lines::new(&secrets.redactor());
+        let mut all: Vec<_> = pieces.iter().flat_map(|piece| lines.push(piece)).collect();
         all.extend(lines.finish());
-        all.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+        all
     }
 
     #[test]
@@ -165,27 +162,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_of_a_long_line_does_not_end_in_half_a_secret() {
+    fn a_secret_is_hidden_where_a_line_is_cut_in_it() {
         let mut secrets = Secrets::default();
         secrets.insert("token", "hunter2-hunter2");
-        let mut transcript = Transcript::default();
-        let line = format!("{}hunter2-hunter2", "a".repeat(KEPT_LINE - 9));
-        transcript.keep(Stream::Stderr, line.as_bytes(), &Needles::of(&secrets));
-        let kept = "a".repeat(KEPT_LINE - 9);
-        assert_eq!((transcript.excerpt(), transcript.stderr()), (vec![kept.clone()], vec![kept]));
+        let mut long = vec![b'a'; LONGEST_LINE - 9];
+        long.extend(b"hunter2-hunter2 tail");
+        let pieces = hidden(&secrets, &[&long]);
+        assert_eq!(pieces, ["a".repeat(LONGEST_LINE - 9) + "***", "*** tail".to_owned()]);
     }
 
     #[test]
-    fn a_secret_is_never_cut_in_two() {
+    fn a_secret_that_is_coloured_inside_is_hidden() {
         let mut secrets = Secrets::default();
         secrets.insert("token", "hunter2-hunter2");
-        let needles = Needles::of(&secrets);
-        let mut long = vec![b'a'; LONGEST_LINE - 9];
-        long.extend(b"hunter2-hunter2 tail");
-        let mut lines = Lines::default();
-        let mut pieces = lines.push(&long, &needles);
-        pieces.extend(lines.finish());
-        assert_eq!(pieces.len(), 2);
-        assert_eq!(pieces[1], b"hunter2-hunter2 tail");
+        assert_eq!(hidden(&secrets, &[b"a hunter2\x1b[1m-\x1b", b"[0mhun\nter2 b\n"]), ["a ***", "*** b"]);
     }
 }

@@ -14,13 +14,17 @@ use crate::guest::{Chunk, Command, Exit, Guest, GuestError};
 use crate::plan::job::Shell;
 use crate::step::blame::{self, Blame, Evidence, Manner};
 use crate::step::bundle::{self, BOOTSTRAP, Bundle, FOLDER_PREFIX, Site};
-use crate::step::output::{Lines, Needles, Transcript};
+use crate::step::output::{Lines, Transcript};
 use crate::step::outputs;
 use crate::step::sequence::{Scene, Stop};
 use crate::step::trap;
 
 /// How long removing a step's folder may take. Seal looks for what is left.
 const CLEANUP_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a line may wait for the next one, because a secret may go on there: so short that nobody notices it in a
+/// prompt.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// A script with everything that it needs. Holds secrets, so it has no `Debug`.
 pub(super) struct Prepared<'a> {
@@ -197,34 +201,40 @@ impl Watch<'_> {
         cancel: &CancellationToken,
     ) -> Result<Exit, GuestError> {
         let (sender, mut receiver) = mpsc::channel(64);
-        let needles = Needles::of(scene.secrets);
+        let redactor = scene.ctx.events.redactor();
         let show = async {
-            let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
-            while let Some(Chunk { stream, bytes }) = receiver.recv().await {
-                let lines = if stream == Stream::Stderr { &mut stderr } else { &mut stdout };
-                for line in lines.push(&bytes, &needles) {
-                    self.line(scene, stream, &line, &needles).await;
+            let (mut stdout, mut stderr) = (Lines::new(redactor), Lines::new(redactor));
+            loop {
+                let waits = stdout.is_waiting() || stderr.is_waiting();
+                let patience = if waits { PATIENCE } else { Duration::MAX };
+                match tokio::time::timeout(patience, receiver.recv()).await {
+                    Ok(Some(Chunk { stream: Stream::Stderr, bytes })) => {
+                        self.show(scene, Stream::Stderr, stderr.push(&bytes)).await;
+                    }
+                    Ok(Some(Chunk { stream, bytes })) => self.show(scene, stream, stdout.push(&bytes)).await,
+                    Ok(None) => break,
+                    Err(_) => {
+                        self.show(scene, Stream::Stdout, stdout.flush()).await;
+                        self.show(scene, Stream::Stderr, stderr.flush()).await;
+                    }
                 }
             }
-            for (stream, lines) in [(Stream::Stdout, &mut stdout), (Stream::Stderr, &mut stderr)] {
-                if let Some(line) = lines.finish() {
-                    self.line(scene, stream, &line, &needles).await;
-                }
-            }
+            self.show(scene, Stream::Stdout, stdout.finish()).await;
+            self.show(scene, Stream::Stderr, stderr.finish()).await;
         };
         let (exit, ()) = tokio::join!(guest.exec(command, sender, cancel), show);
         exit
     }
 
-    async fn line(&mut self, scene: &Scene<'_>, stream: Stream, line: &[u8], needles: &Needles) {
-        let complaint = clean_line(line);
-        let complaint = complaint.strip_prefix(self.id).and_then(|rest| rest.strip_prefix(": "));
-        if let Some(complaint) = complaint {
-            self.complaint = Some(complaint.to_owned());
-            return;
+    async fn show(&mut self, scene: &Scene<'_>, stream: Stream, lines: Vec<String>) {
+        for line in lines {
+            if let Some(complaint) = line.strip_prefix(self.id).and_then(|rest| rest.strip_prefix(": ")) {
+                self.complaint = Some(complaint.to_owned());
+                continue;
+            }
+            self.transcript.keep(stream, &line);
+            scene.ctx.events.output(Some(scene.step.index), stream, line.as_bytes()).await;
         }
-        self.transcript.keep(stream, line, needles);
-        scene.ctx.events.output(Some(scene.step.index), stream, line).await;
     }
 }
 

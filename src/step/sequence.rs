@@ -150,7 +150,7 @@ pub async fn run_all(ctx: &JobCtx, job: &Job, secrets: &Secrets, guest: &dyn Gue
     let stale = Stale::default();
     let mut sequence = Sequence {
         stage: Stage { ctx, job, secrets, guest, local, stale: &stale },
-        redactor: secrets.redactor(),
+        redactor: ctx.events.redactor().clone(),
         grace: None,
         summary: Summary { outcome: Outcome::Success, steps: Vec::new(), failure: None },
     };
@@ -315,7 +315,7 @@ impl Sequence<'_> {
         failure.step = Some(scene.step.index);
         failure.message = self.redactor.redact(&failure.message);
         failure.command = failure.command.map(|command| self.redactor.redact(&command));
-        failure.excerpt = failure.excerpt.iter().map(|line| self.redactor.redact(line)).collect();
+        failure.excerpt = self.redactor.redact_lines(&failure.excerpt);
         if scene.step.continue_on_error || frame.forgiven {
             scene.ctx.events.warn(failure).await;
         } else {
@@ -416,7 +416,8 @@ async fn until(moment: Option<tokio::time::Instant>) {
 /// and with what steers a terminal.
 pub(super) fn without_value(scene: &Scene<'_>, message: &str) -> Failure {
     const LONGEST: usize = 500;
-    let mut message = clean_line(message.as_bytes());
+    // Redacted before it is cut: half a secret would not be known.
+    let mut message = scene.ctx.events.redactor().redact(&clean_line(message.as_bytes()));
     if let Some((end, _)) = message.char_indices().nth(LONGEST) {
         message.truncate(end);
         message.push_str(" …");

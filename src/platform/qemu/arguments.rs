@@ -23,8 +23,6 @@ pub(super) struct Hardware {
     pub smbios: Vec<Utf8PathBuf>,
     /// The pipe that the guest's serial console is written to.
     pub console: Utf8PathBuf,
-    /// The file that keeps what the console said.
-    pub console_log: Utf8PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,8 +105,7 @@ pub(super) fn arguments(hardware: &Hardware) -> Vec<String> {
     add("device", "VGA".to_owned());
     add("chardev", "stdio,id=qmp".to_owned());
     add("mon", "chardev=qmp,mode=control".to_owned());
-    let (console, log) = (escape(hardware.console.as_str()), escape(hardware.console_log.as_str()));
-    add("chardev", format!("file,id=console,path={console},logfile={log},logappend=on"));
+    add("chardev", format!("file,id=console,path={}", escape(hardware.console.as_str())));
     add("serial", "chardev:console".to_owned());
     add("blockdev", disk(&hardware.disk));
     add("device", "virtio-blk-pci,drive=disk,bootindex=0".to_owned());
@@ -186,7 +183,6 @@ mod tests {
             seed: None,
             smbios: vec!["/w/login.credential".into()],
             console: "/w/console.pipe".into(),
-            console_log: "/o/console.txt".into(),
         }
     }
 
@@ -216,7 +212,7 @@ mod tests {
         -device VGA
         -chardev stdio,id=qmp
         -mon chardev=qmp,mode=control
-        -chardev file,id=console,path=/w/console.pipe,logfile=/o/console.txt,logappend=on
+        -chardev file,id=console,path=/w/console.pipe
         -serial chardev:console
         -blockdev {"node-name":"disk","driver":"raw","discard":"unmap","detect-zeroes":"unmap","cache":{"direct":false,"no-flush":true},"file":{"driver":"file","filename":"/w/disk.raw","discard":"unmap","cache":{"direct":false,"no-flush":true}}}
         -device virtio-blk-pci,drive=disk,bootindex=0
@@ -255,7 +251,7 @@ mod tests {
         -device VGA
         -chardev stdio,id=qmp
         -mon chardev=qmp,mode=control
-        -chardev file,id=console,path=/w/console.pipe,logfile=/o/console.txt,logappend=on
+        -chardev file,id=console,path=/w/console.pipe
         -serial chardev:console
         -blockdev {"node-name":"disk","driver":"qcow2","discard":"unmap","detect-zeroes":"unmap","cache":{"direct":false,"no-flush":true},"file":{"driver":"file","filename":"/w/overlay.qcow2","discard":"unmap","cache":{"direct":false,"no-flush":true}}}
         -device virtio-blk-pci,drive=disk,bootindex=0
@@ -274,6 +270,6 @@ mod tests {
     fn a_comma_in_a_path_does_not_end_it() {
         let hardware = Hardware { console: "/a,b/pipe".into(), ..hardware() };
         let text = lines(&hardware);
-        assert!(text.contains("path=/a,,b/pipe,logfile="), "{text}");
+        assert!(text.contains("path=/a,,b/pipe"), "{text}");
     }
 }

@@ -1,9 +1,12 @@
 //! The guest's serial console, as it happens.
 //!
-//! QEMU keeps everything that the guest says in `console.txt` by itself; the same bytes come here through a named pipe.
-//! They become output events, a bounded tail for excerpts, and a [`Diagnosis`].
+//! What the guest says comes through a named pipe. Without secrets it is kept in `console.txt`, as it is said: QEMU's own
+//! log would hold them until someone takes them out, or for good when we are killed. It also becomes output events, a
+//! bounded tail for excerpts, and a [`Diagnosis`].
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
@@ -13,6 +16,7 @@ use tokio::net::unix::pipe;
 use super::diagnose::{Diagnosis, Finding};
 use crate::context::{Events, clean_line};
 use crate::event::Stream;
+use crate::secret::{self, Redactor};
 
 /// Lines that are remembered. An excerpt shows the last of them.
 const TAIL_LINES: usize = 40;
@@ -20,13 +24,14 @@ const TAIL_LINES: usize = 40;
 const LINE_LIMIT: usize = 4096;
 
 /// What the console said so far. Clones look at the same one.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Console {
     heard: Arc<Mutex<Heard>>,
 }
 
-#[derive(Default)]
 struct Heard {
+    redactor: Redactor,
+    hidden: secret::Lines,
     tail: VecDeque<String>,
     /// The line that has no end yet, such as a prompt.
     partial: Vec<u8>,
@@ -34,10 +39,21 @@ struct Heard {
 }
 
 impl Console {
+    pub(super) fn new(redactor: &Redactor) -> Self {
+        let heard = Heard {
+            redactor: redactor.clone(),
+            hidden: redactor.lines(),
+            tail: VecDeque::new(),
+            partial: Vec::new(),
+            diagnosis: Diagnosis::default(),
+        };
+        Self { heard: Arc::new(Mutex::new(heard)) }
+    }
+
     /// The last lines.
     pub(super) fn tail(&self) -> Vec<String> {
         let heard = self.lock();
-        let partial = clean_line(&heard.partial);
+        let partial = heard.redactor.redact(&clean_line(&heard.partial));
         heard.tail.iter().cloned().chain((!partial.trim().is_empty()).then_some(partial)).collect()
     }
 
@@ -51,9 +67,10 @@ impl Console {
         self.lock().diagnosis.best()
     }
 
-    /// Takes what the guest wrote; returns the lines that are whole now.
+    /// Takes what the guest wrote; returns the lines that are whole now, without secrets.
     fn hear(&self, bytes: &[u8]) -> Vec<String> {
-        let mut heard = self.lock();
+        let mut guard = self.lock();
+        let heard = &mut *guard;
         let mut lines = Vec::new();
         for byte in bytes {
             if *byte != b'\n' {
@@ -63,14 +80,14 @@ impl Console {
                 let line = clean_line(&std::mem::take(&mut heard.partial));
                 heard.diagnosis.see(&line);
                 if !line.trim().is_empty() {
-                    if heard.tail.len() == TAIL_LINES {
-                        heard.tail.pop_front();
-                    }
-                    heard.tail.push_back(line.clone());
-                    lines.push(line);
+                    lines.extend(heard.hidden.push(&line));
                 }
             }
         }
+        // A machine may say nothing more: no line waits for the next.
+        lines.extend(heard.hidden.flush());
+        heard.tail.extend(lines.iter().cloned());
+        heard.tail.drain(..heard.tail.len().saturating_sub(TAIL_LINES));
         let partial = clean_line(&heard.partial);
         heard.diagnosis.see_unfinished(&partial);
         lines
@@ -81,23 +98,29 @@ impl Console {
     }
 }
 
-/// Our end of the named pipe that QEMU writes the console to.
+/// Our end of the named pipe that QEMU writes the console to, and the file that keeps what comes.
 pub(super) struct Pipe {
     receiver: pipe::Receiver,
+    log: File,
+    hidden: secret::Stream,
 }
 
 impl Pipe {
     /// Makes the named pipe. It is opened before QEMU opens it, which else would wait for us.
     ///
     /// # Errors
-    /// The file system knows no named pipes, or `path` is there.
-    pub(super) fn create(path: &Utf8Path) -> anyhow::Result<Self> {
+    /// The file system knows no named pipes, `path` is there, or `log` can't be written.
+    pub(super) fn create(path: &Utf8Path, log: &Utf8Path, redactor: &Redactor) -> anyhow::Result<Self> {
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, path.as_std_path(), rustix::fs::FileType::Fifo, mode, 0)
             .with_context(|| format!("failed to make the named pipe `{path}`"))?;
         // Open for writing too: it has a writer before QEMU opens it, and QEMU's end is told by the process.
         let receiver = pipe::OpenOptions::new().read_write(true).open_receiver(path);
-        Ok(Self { receiver: receiver.with_context(|| format!("failed to open the named pipe `{path}`"))? })
+        Ok(Self {
+            receiver: receiver.with_context(|| format!("failed to open the named pipe `{path}`"))?,
+            log: File::create(log).with_context(|| format!("failed to create `{log}`"))?,
+            hidden: redactor.stream(),
+        })
     }
 
     /// Waits for output, takes it, and reports its lines.
@@ -119,6 +142,8 @@ impl Pipe {
             match self.receiver.try_read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(count) => {
+                    let shown = self.hidden.push(&buffer[..count]);
+                    self.keep(&shown);
                     for line in console.hear(&buffer[..count]) {
                         events.output(None, Stream::Console, line.as_bytes()).await;
                     }
@@ -128,16 +153,29 @@ impl Pipe {
             }
         }
     }
+
+    /// The machine has ended: keeps what may have been the beginning of a secret.
+    pub(super) fn close(&mut self) {
+        let rest = self.hidden.finish();
+        self.keep(&rest);
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        // As with QEMU's own log: a full disk must not silence the console, and is told by what needs it.
+        let _ = self.log.write_all(bytes);
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
     use crate::platform::qemu::diagnose::Kind;
 
     #[test]
     fn a_prompt_that_never_ends_its_line_is_seen() {
-        let console = Console::default();
+        let console = Console::new(&Redactor::default());
         assert_eq!(console.hear(b"error: unknown filesystem.\r\ngrub resc"), ["error: unknown filesystem."]);
         assert_eq!(console.fatal(), None);
         assert!(console.hear(b"ue> ").is_empty());
@@ -147,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_line_is_told_whole_or_not_yet() {
-        let console = Console::default();
+        let console = Console::new(&Redactor::default());
         console.hear(b"[ 6.6] Kernel panic - not syncing");
         assert_eq!(console.fatal(), None);
         console.hear(b": sysrq triggered crash\r\n");
@@ -157,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_tail_is_bounded_in_lines_and_in_their_length() {
-        let console = Console::default();
+        let console = Console::new(&Redactor::default());
         console.hear(&vec![b'x'; 1024 * 1024]);
         console.hear("line\n".repeat(1000).as_bytes());
         let tail = console.tail();
@@ -167,7 +205,39 @@ mod tests {
 
     #[test]
     fn empty_lines_and_escape_sequences_of_the_firmware_are_left_out() {
-        let console = Console::default();
+        let console = Console::new(&Redactor::default());
         assert_eq!(console.hear(b"\x1bc\x1b[?7l\x1b[2J\x1b[0mSeaBIOS (version 1)\r\n\r\n"), ["SeaBIOS (version 1)"]);
+    }
+
+    #[test]
+    fn a_secret_is_in_no_line_and_in_no_tail() {
+        let mut secrets = secret::Secrets::default();
+        secrets.insert("token", "hunter2-hunter2");
+        let console = Console::new(&secrets.redactor());
+        assert_eq!(console.hear(b"a hunter2-\r\n"), ["a ***"], "it can go on in the next line");
+        assert_eq!(console.hear(b"hunter2 b\r\nhunter2-hunter2"), ["*** b"]);
+        assert_eq!(console.tail(), ["a ***", "*** b", "***"]);
+    }
+
+    #[tokio::test]
+    async fn the_file_never_holds_a_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let (path, log) = (folder.join("pipe"), folder.join("console.txt"));
+        let mut secrets = secret::Secrets::default();
+        secrets.insert("token", "hunter2-hunter2");
+        let (redactor, (events, _events)) = (secrets.redactor(), Events::channel());
+        let (mut pipe, console) = (Pipe::create(&path, &log, &redactor).unwrap(), Console::new(&redactor));
+        let mut guest = File::options().write(true).open(&path).unwrap();
+        let written = || std::fs::read_to_string(&log).unwrap();
+        for (said, kept) in
+            [("a\r\nb hunter2-hun", "a\r\nb "), ("ter2 c", "a\r\nb *** c"), (" hunter2-", "a\r\nb *** c ")]
+        {
+            guest.write_all(said.as_bytes()).unwrap();
+            pipe.listen(&console, &events).await.unwrap();
+            assert_eq!(written(), kept);
+        }
+        pipe.close();
+        assert_eq!(written(), "a\r\nb *** c ***", "it was cut inside of a secret");
     }
 }

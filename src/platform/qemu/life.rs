@@ -88,6 +88,7 @@ impl Watcher {
         let status = self.until_the_end().await;
         // What the guest said last is still in the pipe.
         let _ = self.pipe.drain(&self.console, &self.events).await;
+        self.pipe.close();
         self.heed_console();
         let stderr = tokio::time::timeout(STDERR_DEADLINE, last_words).await;
         let stderr = stderr.ok().and_then(Result::ok).unwrap_or_default();

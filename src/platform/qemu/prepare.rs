@@ -71,6 +71,7 @@ impl Prepared {
     /// QEMU is missing or refuses to start: its own words are in the error.
     pub async fn launch(self, ctx: &JobCtx) -> anyhow::Result<QemuMachine> {
         let keys = Keys::generate(&self.spec.connect.user)?;
+        keys.hide(ctx.events.redactor())?;
         let smbios = seed::write_credentials(ctx, &keys)?;
         let seed = match self.spec.source {
             Source::Debian(_) => None,
@@ -87,15 +88,14 @@ impl Prepared {
             seed,
             smbios,
             console: ctx.work.join("console.pipe"),
-            console_log: ctx.out.join("console.txt"),
         };
-        let pipe = Pipe::create(&hardware.console)?;
+        let pipe = Pipe::create(&hardware.console, &ctx.out.join("console.txt"), ctx.events.redactor())?;
         let launched = Launched {
             arguments: arguments(&hardware),
             program: self.qemu.program,
             accelerator: self.choice.accelerator,
             pipe,
-            console: Console::default(),
+            console: Console::new(ctx.events.redactor()),
             keys: Arc::new(keys),
             connect: self.spec.connect.clone(),
             disk: self.disk.clone(),

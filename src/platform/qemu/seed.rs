@@ -19,6 +19,7 @@ use tokio::process::Command;
 use crate::context::JobCtx;
 use crate::guest::ssh::KeyPair;
 use crate::program;
+use crate::secret::Redactor;
 
 /// The keys of one machine.
 #[derive(Clone, Debug)]
@@ -36,6 +37,19 @@ impl Keys {
     /// The keys can't be encoded.
     pub(super) fn generate(user: &str) -> anyhow::Result<Self> {
         Ok(Self { user: user.to_owned(), login: KeyPair::generate()?, host: KeyPair::generate()? })
+    }
+
+    /// Registers the private keys, without the lines that all keys have.
+    ///
+    /// # Errors
+    /// The keys can't be encoded.
+    pub(super) fn hide(&self, redactor: &Redactor) -> anyhow::Result<()> {
+        for key in [&self.login, &self.host] {
+            let text = key.private_text()?;
+            let body: Vec<&str> = text.lines().filter(|line| !line.starts_with("-----")).collect();
+            redactor.register(body.join("\n"));
+        }
+        Ok(())
     }
 }
 

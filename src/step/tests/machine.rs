@@ -180,8 +180,10 @@ impl Bench {
     pub(super) async fn run(&mut self) -> Told {
         let mut receiver = self.events.take().unwrap();
         let (events, rest) = Events::channel();
+        let redactor = self.secrets.redactor();
         // The sender that is left keeps nothing open: the receiver of these steps ends with its clone.
-        let ctx = JobCtx { events: std::mem::replace(&mut self.ctx.events, events), ..self.ctx.clone() };
+        let told = std::mem::replace(&mut self.ctx.events, events).hiding(redactor);
+        let ctx = JobCtx { events: told, ..self.ctx.clone() };
         self.events = Some(rest);
         let (job, secrets, guest, local) = (&self.job, &self.secrets, &self.guest, &self.local);
         let steps = async move { run_all(&ctx, job, secrets, guest, local).await };
