@@ -17,6 +17,9 @@ pub(super) const SHORTEST_ENCODED: usize = 6;
 /// Bytes of a value that are known again in a dump, wherever the dump begins a row.
 const DUMPED: usize = 4;
 
+/// What stands between characters that are no ASCII is looked for by itself when it is this long.
+const LEAST_PART: usize = 8;
+
 /// Bytes in a row of a dump; its column of text shows as many characters.
 const ROW: usize = 16;
 
@@ -38,6 +41,10 @@ pub(super) fn forms(value: &str) -> BTreeSet<String> {
             hex(text, &mut found);
         }
     }
+    // A line that is cut inside of a character shows neither half of it, and there are many ways to escape one.
+    let parts = found.iter().filter(|form| !form.is_ascii()).flat_map(|form| form.split(|char: char| !char.is_ascii()));
+    let parts: Vec<String> = parts.filter(|part| part.len() >= LEAST_PART).map(str::to_owned).collect();
+    found.extend(parts);
     found
 }
 
