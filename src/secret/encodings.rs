@@ -183,7 +183,9 @@ fn as_ls(text: &str) -> String {
         match char {
             '\'' => all.push_str("'\\''"),
             char if char.is_ascii() => all.push(char),
-            char => char.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| drop(write!(all, "\\{byte:03o}"))),
+            char => char.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| {
+                let _ = write!(all, "\\{byte:03o}");
+            }),
         }
     }
     all
