@@ -27,6 +27,12 @@ pub(super) struct Args {
     /// With --format github: the labels of the runners that build for an architecture
     #[arg(long = "runner", value_name = "ARCH=LABEL[,LABEL]", value_parser = labels)]
     runners: Vec<(Arch, Vec<String>)>,
+    /// With --format gitlab: the tags of the runners that build for an architecture
+    #[arg(long, value_name = "ARCH=TAG[,TAG]", value_parser = labels)]
+    tags: Vec<(Arch, Vec<String>)>,
+    /// With --format gitlab: the container image of the jobs; otherwise OVENBIRD_IMAGE of the environment
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -37,6 +43,8 @@ enum Format {
     Json,
     /// The matrix of a workflow, for fromJSON
     Github,
+    /// A child pipeline
+    Gitlab,
 }
 
 /// `amd64=self-hosted,kvm`.
@@ -52,24 +60,33 @@ fn labels(text: &str) -> Result<(Arch, Vec<String>), String> {
 }
 
 pub(super) fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
-    if !args.runners.is_empty() && args.format != Format::Github {
-        return Err(Wrong::new("`--runner` goes with `--format github`").into());
-    }
+    check_options(args)?;
     let checked = load::check(&args.load)?;
     let text = match args.format {
         Format::Table | Format::Json => {
             let Some(loaded) = checked.accept(&args.load, &args.jobs, colour)? else { return Ok(Exit::Wrong) };
             return show(args.format, &loaded);
         }
-        Format::Github => {
+        Format::Github | Format::Gitlab => {
             let Some((loaded, none)) = checked.accept_any(&args.load, &args.jobs, colour)? else {
                 return Ok(Exit::Wrong);
             };
             tell_nothing(none.as_ref());
-            github(args, &loaded)?
+            if args.format == Format::Github { github(args, &loaded)? } else { gitlab(args, &loaded)? }
         }
     };
     print(|stdout| stdout.write_all(text.as_bytes()))
+}
+
+/// An option that would do nothing is a mistake.
+fn check_options(args: &Args) -> Result<(), Wrong> {
+    let only = |given: bool, option: &str, format: Format, name: &str| match given && args.format != format {
+        true => Err(Wrong::new(format!("`{option}` goes with `--format {name}`"))),
+        false => Ok(()),
+    };
+    only(!args.runners.is_empty(), "--runner", Format::Github, "github")?;
+    only(!args.tags.is_empty(), "--tags", Format::Gitlab, "gitlab")?;
+    only(args.image.is_some(), "--image", Format::Gitlab, "gitlab")
 }
 
 fn show(format: Format, Loaded { plan, jobs, .. }: &Loaded) -> anyhow::Result<Exit> {
@@ -115,6 +132,28 @@ fn github(args: &Args, loaded: &Loaded) -> anyhow::Result<String> {
         report::give_outputs(Utf8Path::new(&path), &ci::token()?, &[("matrix", &matrix.json), ("jobs", &count)])?;
     }
     Ok(matrix.json + "\n")
+}
+
+/// The child pipeline.
+fn gitlab(args: &Args, loaded: &Loaded) -> anyhow::Result<String> {
+    let environment = load::environment();
+    let given = args.image.as_ref().or_else(|| environment.get("OVENBIRD_IMAGE")).filter(|image| !image.is_empty());
+    let image = given.cloned().ok_or_else(|| {
+        Wrong::new("no container image is known for the jobs of the pipeline")
+            .hint("name it with `--image`; Ovenbird's own image sets OVENBIRD_IMAGE to its name for GitLab")
+    })?;
+    let mut tags = Runners::default();
+    args.tags.iter().for_each(|(arch, names)| tags.set(*arch, names.clone()));
+    let options = ci::shared_options(&environment, &args.load, &loaded.secrets)?;
+    let only = args.load.only.iter().flat_map(|only| ["--only".to_owned(), ci::quoted(only)]);
+    let names = args.jobs.iter().flat_map(|name| ["--job".to_owned(), ci::quoted(name)]);
+    let choice = only.chain(names).map(|word| format!(" {word}")).collect();
+    let pipeline = fanout::Pipeline { image, tags, options, choice };
+    fanout::pipeline(&loaded.plan, &loaded.jobs, &pipeline).map_err(|error| {
+        Wrong::new(error.to_string())
+            .hint("give long values by `--var-file` and `--matrix FILE`, or choose with `--only`")
+            .into()
+    })
 }
 
 fn too_many(error: fanout::TooMany) -> Wrong {

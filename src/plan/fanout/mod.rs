@@ -5,10 +5,12 @@
 //! JSON or YAML quotes.
 
 mod github;
+mod gitlab;
 
 use std::collections::BTreeMap;
 
 pub use github::{Matrix, matrix};
+pub use gitlab::{Pipeline, TooLong, pipeline};
 
 use super::job::{Arch, Job, Platform};
 
@@ -42,4 +44,42 @@ pub struct TooMany {
     pub service: &'static str,
     pub jobs: usize,
     pub most: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use camino::Utf8Path;
+
+    use super::*;
+    use crate::definition::{self, among};
+    use crate::plan::{Given, Plan, resolve_variables};
+    use crate::secret::Secrets;
+
+    /// A plan with a job for each of these suites; `strategy` is more of it.
+    pub(super) fn plan(suites: &str, strategy: &str) -> Plan {
+        let text = format!(
+            "name: web\nstrategy: {{ {strategy}matrix: {{ suite: {suites} }} }}\n\
+             platforms: {{ qemu: {{ builder: qemu, source: {{ debian: bookworm }} }} }}\nsteps: [{{ run: 'true' }}]\n"
+        );
+        let (definition, sources) = definition::load("ovenbird.yml", &text, &among(&[])).unwrap();
+        let (inputs, _) = resolve_variables(&definition, &Given::default()).unwrap();
+        crate::plan::plan(&sources, &definition, &inputs, Utf8Path::new("/repo")).unwrap()
+    }
+
+    pub(super) fn jobs_of(plan: &Plan) -> Vec<Job> {
+        plan.jobs.clone()
+    }
+
+    #[test]
+    fn an_architecture_has_its_own_runner() {
+        let plan = plan("[bookworm, trixie]", "");
+        let mut jobs = jobs_of(&plan);
+        let Platform::Qemu(qemu) = &mut jobs[1].platform;
+        qemu.arch = Arch::Arm64;
+        let redactor = Secrets::default().redactor();
+        let json = matrix(&plan, &jobs, &Runners::of_github(), &redactor).unwrap().json;
+        insta::assert_snapshot!(json, @"");
+    }
 }
