@@ -231,3 +231,303 @@ proptest! {
         }
     }
 }
+
+/// What `plan --format gitlab` is given everywhere here.
+const IMAGE: [&str; 2] = ["--image", "registry.example/ovenbird:1-gitlab"];
+
+/// `check-jsonschema`, where `scripts/setup.sh test` puts it, with the schema of GitLab's own editor.
+fn assert_is_valid_for_gitlab(pipeline: &str) {
+    let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
+    fs::write(file.path(), pipeline).unwrap();
+    let home = std::env::var("HOME").unwrap();
+    let program = format!("{home}/.cache/ovenbird/tools/check-jsonschema/bin/check-jsonschema");
+    let mut command = std::process::Command::new(&program);
+    let output =
+        command.args(["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]).arg(file.path());
+    let output = output.output().unwrap_or_else(|error| {
+        panic!(
+            "{program} does not start ({error}): it is the PyPI package check-jsonschema, from `scripts/setup.sh test`"
+        )
+    });
+    assert!(output.status.success(), "{}\n{pipeline}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn a_child_pipeline_is_valid_for_gitlab_and_has_a_job_for_each_image() {
+    let checkout = Checkout::new();
+    let names = |arguments: &[&str]| -> Vec<String> {
+        let ran = checkout.run(&[&["plan", "--format", "gitlab"], &IMAGE[..], arguments].concat());
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        assert_is_valid_for_gitlab(&ran.stdout);
+        let pipeline: serde_json::Map<String, Value> = serde_yaml::from_str(&ran.stdout).unwrap();
+        pipeline.keys().filter(|key| !["workflow", "stages", "default"].contains(&key.as_str())).cloned().collect()
+    };
+    assert_eq!(names(&[]), ["bookworm-small", "trixie-small", "trixie-large", "collect"]);
+    assert_eq!(names(&["trixie-large", "--tags", "amd64=kvm,big"]), ["trixie-large", "collect"]);
+    assert_eq!(names(&["--only", "false"]), ["nothing-to-build"]);
+}
+
+#[test]
+fn a_child_pipeline_plans_with_the_same_options_quoted_for_its_shell() {
+    let checkout = Checkout::new();
+    fs::create_dir(checkout.path("images")).unwrap();
+    fs::rename(checkout.path("ovenbird.yml"), checkout.path("images/it's.yml")).unwrap();
+    fs::create_dir(checkout.path(".git")).unwrap();
+    let arguments = [
+        "plan",
+        "--format",
+        "gitlab",
+        "-f",
+        "images/it's.yml",
+        "--var",
+        "port=1$HOME",
+        "--only",
+        "matrix.disk == 'small'",
+    ];
+    let ran = checkout.run(&[&arguments, &IMAGE[..]].concat());
+    let lines: Vec<&str> =
+        ran.stdout.lines().filter(|line| line.contains("ovenbird ") && line.contains("- ")).collect();
+    assert_snapshot!(lines.join("\n") + &ran.stderr, @"");
+}
+
+#[test]
+fn a_child_pipeline_never_holds_a_sensitive_value() {
+    let mut checkout = Checkout::new();
+    checkout.set("TOKEN", "8081");
+    for value in ["token=8081", "port=8081"] {
+        let ran = checkout.run(&[&["plan", "--format", "gitlab", "--var", value], &IMAGE[..]].concat());
+        assert_eq!((ran.status, ran.stdout.as_str()), (2, ""));
+        assert!(ran.stderr.contains("CI/CD variables") && !ran.stderr.contains("8081"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_child_pipeline_without_an_image_is_refused_and_ours_names_itself() {
+    let mut checkout = Checkout::new();
+    let ran = checkout.run(&["plan", "--format", "gitlab"]);
+    assert_eq!(ran.status, 2);
+    assert_snapshot!(ran.stderr, @"");
+    checkout.set("OVENBIRD_IMAGE", "registry.example/ovenbird:2-gitlab");
+    assert!(
+        checkout.run(&["plan", "--format", "gitlab"]).stdout.contains("image: registry.example/ovenbird:2-gitlab\n")
+    );
+}
+
+/// Records, as the legs of a checkout's plan would have uploaded them.
+impl Checkout {
+    fn in_github(attempt: &str) -> Self {
+        let mut checkout = Self::new();
+        checkout.attempt(attempt);
+        checkout.set("GITHUB_OUTPUT", checkout.path("output"));
+        checkout.set("GITHUB_STEP_SUMMARY", checkout.path("summary"));
+        checkout
+    }
+
+    fn attempt(&mut self, attempt: &str) {
+        let sha = "5".repeat(40);
+        for (name, value) in
+            [("GITHUB_ACTIONS", "true"), ("GITHUB_RUN_ID", "77"), ("GITHUB_RUN_ATTEMPT", attempt), ("GITHUB_SHA", &sha)]
+        {
+            self.set(name, value);
+        }
+    }
+
+    /// The record of a job, with `change` made to it, written to `<folder>/manifest.json`.
+    fn record(&self, job: &str, folder: &str, change: impl FnOnce(&mut Value)) {
+        let plan: Value = serde_json::from_str(&self.run(&["plan", "--format", "json"]).stdout).unwrap();
+        let job = plan["jobs"].as_array().unwrap().iter().find(|one| one["id"] == job).unwrap();
+        let mut record = json!({
+            "version": 1, "job": job["id"], "name": job["name"],
+            "definition": { "path": job["definition"], "sha256": job["definition-digest"] },
+            "commit": job["origin"]["commit"], "ci": job["origin"]["ci"],
+            "platform": "qemu", "arch": "amd64", "matrix": job["matrix"],
+            "source": { "description": "debian" }, "accelerator": {},
+            "started": "2026-11-01T10:00:00Z", "finished": "2026-11-01T10:02:00Z",
+            "phases": [{ "name": "boot", "seconds": 20.0 }, { "name": "steps", "seconds": 90.0 }],
+            "steps": [{ "name": "true", "outcome": "success", "seconds": 80.0, "attempts": 1 }],
+            "artifacts": [{ "file": "web.qcow2", "format": "qcow2", "size": 3, "virtual-size": 4096, "sha256": "a".repeat(64) }],
+            "inspection": { "inspected": true }, "tool": { "name": "ovenbird", "version": "0.1.0" },
+        });
+        change(&mut record);
+        fs::create_dir_all(self.path(folder)).unwrap();
+        fs::write(self.path(folder).join("manifest.json"), record.to_string()).unwrap();
+    }
+
+    fn records_of_all(&self) {
+        for job in ["bookworm-small", "trixie-small", "trixie-large"] {
+            self.record(job, &format!("ovenbird-out/ovenbird-{job}"), |_| {});
+        }
+    }
+
+    fn images(&self) -> Vec<String> {
+        let images: Value = serde_json::from_str(&self.read("ovenbird-out/images.json")).unwrap();
+        images["jobs"].as_array().unwrap().iter().map(|job| job["job"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[test]
+fn the_records_of_all_jobs_become_one_document_with_summary_and_outputs() {
+    let checkout = Checkout::in_github("1");
+    checkout.records_of_all();
+    let ran = checkout.run(&["collect"]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(checkout.images(), ["bookworm-small", "trixie-large", "trixie-small"]);
+    assert!(checkout.read("summary").contains("3 of 3 jobs built"), "{}", checkout.read("summary"));
+    let outputs = outputs(&checkout.read("output"));
+    assert_eq!(outputs["manifest"], "ovenbird-out/images.json");
+    assert_eq!(outputs["job-id"], "bookworm-small trixie-small trixie-large");
+    let images: Value = serde_json::from_str(&outputs["images"]).unwrap();
+    assert_eq!(images[0]["path"], "ovenbird-out/bookworm-small/web.qcow2");
+    // What it wrote is what it reads.
+    assert_eq!(checkout.run(&["collect"]).status, 0);
+}
+
+#[test]
+fn a_job_without_a_record_is_named_and_the_summary_tells_of_it() {
+    let checkout = Checkout::in_github("1");
+    checkout.record("trixie-small", "ovenbird-out/a", |_| {});
+    fs::write(checkout.path("ovenbird-out/images.json"), "old").unwrap();
+    let ran = checkout.run(&["collect"]);
+    assert_eq!(ran.status, 1);
+    assert_snapshot!(ran.stderr, @"");
+    assert!(!checkout.path("ovenbird-out/images.json").exists());
+    assert!(!checkout.path("output").exists(), "no output names a file that is not there");
+    assert!(checkout.read("summary").contains("1 of 3 jobs built, 2 failed"), "{}", checkout.read("summary"));
+    let ran = checkout.run(&["collect", "--partial"]);
+    assert_eq!((ran.status, checkout.images()), (0, vec!["trixie-small".to_owned()]), "{}", ran.stderr);
+    assert_eq!(checkout.run(&["collect", "--job", "trixie-small"]).status, 0);
+}
+
+#[test]
+fn without_any_record_the_step_to_add_is_shown() {
+    let checkout = Checkout::new();
+    let ran = checkout.run(&["collect", "records"]);
+    assert_eq!(ran.status, 1);
+    assert_snapshot!(ran.stderr, @"");
+    assert_eq!(checkout.run(&["collect", "--partial"]).status, 1, "nothing is not a part");
+}
+
+#[test]
+fn a_record_of_another_build_is_refused_by_what_differs() {
+    let checkout = Checkout::in_github("1");
+    let cases: [(&str, fn(&mut Value)); 9] = [
+        ("it is of the image `db`", |record| record["name"] = json!("db")),
+        ("there is no job `sid`", |record| record["job"] = json!("sid")),
+        ("was built from another `ovenbird.yml`", |record| record["definition"]["sha256"] = json!("0")),
+        ("was built from another set of step files", |record| {
+            record["definition"]["files"] = json!([{ "path": "a.yml", "sha256": "0" }]);
+        }),
+        ("other values of the matrix", |record| record["matrix"]["disk"] = json!("huge")),
+        ("is of the commit 777", |record| record["commit"] = json!("777")),
+        ("is of no commit", |record| record["commit"] = Value::Null),
+        ("is of the CI service gitlab", |record| record["ci"]["name"] = json!("gitlab")),
+        ("is of the CI run 76, and this is 77", |record| record["ci"]["run-id"] = json!("76")),
+    ];
+    checkout.records_of_all();
+    for (words, change) in cases {
+        checkout.record("trixie-small", "ovenbird-out/ovenbird-trixie-small", change);
+        let ran = checkout.run(&["collect"]);
+        assert!(ran.status == 1 && ran.stderr.contains(words), "{words}: {}", ran.stderr);
+        assert!(!checkout.path("ovenbird-out/images.json").exists());
+        assert_eq!(checkout.run(&["collect", "--partial"]).status, 1, "a foreign record is no missing one");
+    }
+}
+
+#[test]
+fn two_records_of_one_job_are_refused_unless_one_is_of_a_later_attempt_or_they_are_the_same() {
+    let mut checkout = Checkout::in_github("1");
+    checkout.records_of_all();
+    checkout.record("trixie-small", "ovenbird-out/again", |_| {});
+    assert_eq!(checkout.run(&["collect"]).status, 0, "the same artifact, downloaded twice");
+    let other = |record: &mut Value| record["finished"] = json!("2026-11-01T10:03:00Z");
+    checkout.record("trixie-small", "ovenbird-out/again", other);
+    let ran =
+        checkout.run(&["collect", "ovenbird-out/ovenbird-trixie-small", "ovenbird-out/again", "--job", "trixie-small"]);
+    assert_eq!(ran.status, 1);
+    assert_snapshot!(ran.stderr, @"");
+    checkout.attempt("2");
+    checkout.record("trixie-small", "ovenbird-out/again", other);
+    fs::remove_dir_all(checkout.path("ovenbird-out/trixie-small")).unwrap();
+    let ran = checkout.run(&["collect"]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("is of an earlier attempt at the job `trixie-small`"), "{}", ran.stderr);
+    assert!(checkout.read("ovenbird-out/images.json").contains("10:03:00"));
+}
+
+#[test]
+fn what_is_no_record_is_refused_whatever_it_holds() {
+    let checkout = Checkout::in_github("1");
+    checkout.records_of_all();
+    let bad = checkout.path("ovenbird-out/bad");
+    fs::create_dir(&bad).unwrap();
+    let huge = format!("{}{}", " ".repeat(65 << 20), "{}");
+    for (text, words) in [
+        ("", "is not a record of ours"),
+        ("{\"version\": 1, \"job\": ", "is not a record of ours"),
+        ("{\"version\": 2}", "is of version 2, and this program reads version 1"),
+        ("{\"version\": 1, \"job\": \"\\u001b[31m\\n::error::x\"}", "is not a record of ours"),
+        (huge.as_str(), "it is larger than 64 MiB"),
+    ] {
+        fs::write(bad.join("manifest.json"), text).unwrap();
+        let ran = checkout.run(&["collect"]);
+        assert!(ran.status == 1 && ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
+    fs::remove_dir_all(&bad).unwrap();
+    let name = "x\n::error::y##[error]z";
+    checkout.record("trixie-small", "ovenbird-out/hostile", |record| record["job"] = json!(name));
+    let ran = checkout.run(&["collect"]);
+    assert_eq!(ran.status, 1);
+    assert!(
+        ran.stderr.lines().all(|line| !line.starts_with("::error::y")) && !ran.stderr.contains("##[error]"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn the_files_of_a_record_are_in_its_folder_and_have_its_size() {
+    let checkout = Checkout::new();
+    checkout.records_of_all();
+    let folder = "ovenbird-out/ovenbird-trixie-small";
+    let file = checkout.path(folder).join("web.qcow2");
+    fs::write(&file, "123").unwrap();
+    assert_eq!(checkout.run(&["collect"]).status, 0);
+    fs::remove_dir_all(checkout.path("ovenbird-out/trixie-small")).unwrap();
+    fs::write(&file, "12").unwrap();
+    assert!(checkout.run(&["collect"]).stderr.contains("it has 2 bytes, and its record says 3"));
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", &file).unwrap();
+    assert!(checkout.run(&["collect"]).stderr.contains("it is not a file"));
+    for name in ["../../x", "/etc/passwd", "..", ""] {
+        checkout.record("trixie-small", folder, |record| record["artifacts"][0]["file"] = json!(name));
+        let ran = checkout.run(&["collect"]);
+        assert!(ran.status == 1 && ran.stderr.contains("is no name of a file in its folder"), "{name}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn links_are_not_followed_to_records_and_nothing_is_written_through_them() {
+    let checkout = Checkout::new();
+    checkout.records_of_all();
+    let (out, elsewhere) = (checkout.path("ovenbird-out"), checkout.path("elsewhere"));
+    fs::rename(out.join("ovenbird-trixie-small"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, out.join("linked")).unwrap();
+    assert!(checkout.run(&["collect"]).stderr.contains("missing: trixie-small"));
+    std::os::unix::fs::symlink(&elsewhere, out.join("trixie-small")).unwrap();
+    let ran = checkout.run(&["collect", "ovenbird-out", "elsewhere"]);
+    assert!(ran.status == 1 && ran.stderr.contains("is a link"), "{}", ran.stderr);
+}
+
+#[test]
+fn on_gitlab_the_variables_for_later_jobs_are_those_of_all_jobs() {
+    let mut checkout = Checkout::new();
+    checkout.set("GITLAB_CI", "true");
+    checkout.set("CI_PIPELINE_ID", "5001");
+    checkout.set("CI_PROJECT_DIR", checkout.path(""));
+    let ran = checkout.run(&["collect"]);
+    assert!(ran.stderr.contains("artifacts: { when: always, paths: [ovenbird-out] }"), "{}", ran.stderr);
+    checkout.records_of_all();
+    assert_eq!(checkout.run(&["collect"]).status, 0);
+    let variables = checkout.read("ovenbird-out/ovenbird.env");
+    assert!(variables.contains("OVENBIRD_OUTCOME=success\nOVENBIRD_FILES=3\n"), "{variables}");
+}

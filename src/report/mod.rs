@@ -31,3 +31,4 @@ mod text;
 pub use ci::{Ci, GitHub, GitLab, Setting};
 pub use github::step::give_outputs;
 pub use sinks::{ConsoleMode, Options, Reports, Sink};
+pub use text::line as one_line;
