@@ -15,10 +15,10 @@ use tempfile::TempDir;
 
 const DEFINITION: &str = "
 name: web
-variables: { port: 8080, token: { env: TOKEN, sensitive: true, default: '' } }
+variables: { note: none, token: { env: TOKEN, sensitive: true, default: '' } }
 strategy: { matrix: { suite: [bookworm, trixie], disk: [small, large], exclude: [{ suite: bookworm, disk: large }] } }
 platforms: { qemu: { builder: qemu, source: { debian: '${{ matrix.suite }}' } } }
-steps: [{ run: 'true' }]
+steps: [{ run: 'true', env: { NOTE: '${{ vars.note }}', TOKEN: '${{ vars.token }}' } }]
 ";
 
 /// What a command did.
@@ -103,7 +103,7 @@ fn outputs(text: &str) -> BTreeMap<String, String> {
 #[test]
 fn a_leg_has_its_job_and_the_runner_for_its_architecture() {
     let checkout = Checkout::new();
-    assert_snapshot!(checkout.run(&["plan", "--format", "github"]).stdout, @"");
+    assert_snapshot!(checkout.run(&["plan", "--format", "github"]).stdout, @r#"{"include":[{"job":"bookworm-small","runs-on":"ubuntu-24.04","platform":"qemu","arch":"amd64","cell":{"suite":"bookworm","disk":"small"}},{"job":"trixie-small","runs-on":"ubuntu-24.04","platform":"qemu","arch":"amd64","cell":{"suite":"trixie","disk":"small"}},{"job":"trixie-large","runs-on":"ubuntu-24.04","platform":"qemu","arch":"amd64","cell":{"suite":"trixie","disk":"large"}}]}"#);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn what_chooses_among_the_jobs_narrows_the_fan_out_down_to_nothing() {
     fs::remove_file(checkout.path("output")).unwrap();
     let ran = checkout.run(&["plan", "--format", "github", "--only", "matrix.suite == 'sid'"]);
     assert_eq!((ran.stdout.as_str(), ran.status), ("{\"include\":[]}\n", 0));
-    assert_snapshot!(ran.stderr, @"");
+    assert_snapshot!(ran.stderr, @"notice: `--only matrix.suite == 'sid'` chooses none of the 3 jobs: there is nothing to build");
     let outputs = outputs(&checkout.read("output"));
     assert_eq!((outputs["jobs"].as_str(), outputs["matrix"].as_str()), ("0", r#"{"include":[]}"#));
     // Without a fan-out there is nobody who would take nothing for an answer.
@@ -176,7 +176,9 @@ fn a_cell_that_happens_to_hold_a_secret_does_not_show_it() {
     checkout.set("TOKEN", "4711");
     let ran = checkout.run(&["plan", "--format", "github"]);
     assert!(ran.stdout.contains(r#""note":"it is hunter2","pin":"***""#), "{}", ran.stdout);
-    assert_snapshot!(ran.stderr, @"");
+    assert_snapshot!(ran.stderr, @"
+    notice: `pin` of a cell holds the value of a sensitive variable and is shown as ***
+    ");
 }
 
 #[test]
@@ -204,7 +206,10 @@ fn more_jobs_than_a_workflow_runs_are_refused_before_github_does() {
     let definition = json!({ "name": "web", "platforms": platforms, "steps": [{ "run": "true" }] });
     let ran = Checkout::of(&definition.to_string()).run(&["plan", "--format", "github"]);
     assert_eq!(ran.status, 2);
-    assert_snapshot!(ran.stderr, @"");
+    assert_snapshot!(ran.stderr, @"
+    error: 257 jobs are more than a workflow of GitHub's runs at once: it takes 256
+    hint: choose among the jobs with `--only`, in one workflow for each part
+    ");
 }
 
 proptest! {
@@ -280,21 +285,27 @@ fn a_child_pipeline_plans_with_the_same_options_quoted_for_its_shell() {
         "-f",
         "images/it's.yml",
         "--var",
-        "port=1$HOME",
+        "note=1$HOME",
         "--only",
         "matrix.disk == 'small'",
     ];
     let ran = checkout.run(&[&arguments, &IMAGE[..]].concat());
     let lines: Vec<&str> =
         ran.stdout.lines().filter(|line| line.contains("ovenbird ") && line.contains("- ")).collect();
-    assert_snapshot!(lines.join("\n") + &ran.stderr, @"");
+    assert_snapshot!(lines.join("\n") + &ran.stderr, @r"
+    - ovenbird build bookworm-small --file 'images/it'\''s.yml' --var 'note=1$HOME'
+    - ovenbird cleanup
+    - ovenbird build trixie-small --file 'images/it'\''s.yml' --var 'note=1$HOME'
+    - ovenbird cleanup
+    - ovenbird collect ovenbird-out --file 'images/it'\''s.yml' --var 'note=1$HOME' --only 'matrix.disk == '\''small'\'''
+    ");
 }
 
 #[test]
 fn a_child_pipeline_never_holds_a_sensitive_value() {
     let mut checkout = Checkout::new();
     checkout.set("TOKEN", "8081");
-    for value in ["token=8081", "port=8081"] {
+    for value in ["token=8081", "note=8081"] {
         let ran = checkout.run(&[&["plan", "--format", "gitlab", "--var", value], &IMAGE[..]].concat());
         assert_eq!((ran.status, ran.stdout.as_str()), (2, ""));
         assert!(ran.stderr.contains("CI/CD variables") && !ran.stderr.contains("8081"), "{}", ran.stderr);
@@ -306,7 +317,10 @@ fn a_child_pipeline_without_an_image_is_refused_and_ours_names_itself() {
     let mut checkout = Checkout::new();
     let ran = checkout.run(&["plan", "--format", "gitlab"]);
     assert_eq!(ran.status, 2);
-    assert_snapshot!(ran.stderr, @"");
+    assert_snapshot!(ran.stderr, @"
+    error: no container image is known for the jobs of the pipeline
+    hint: name it with `--image`; Ovenbird's own image sets OVENBIRD_IMAGE to its name for GitLab
+    ");
     checkout.set("OVENBIRD_IMAGE", "registry.example/ovenbird:2-gitlab");
     assert!(
         checkout.run(&["plan", "--format", "gitlab"]).stdout.contains("image: registry.example/ovenbird:2-gitlab\n")
@@ -389,7 +403,12 @@ fn a_job_without_a_record_is_named_and_the_summary_tells_of_it() {
     fs::write(checkout.path("ovenbird-out/images.json"), "old").unwrap();
     let ran = checkout.run(&["collect"]);
     assert_eq!(ran.status, 1);
-    assert_snapshot!(ran.stderr, @"");
+    assert_snapshot!(ran.stderr, @"
+    ::error title=bookworm-small%2C trixie-large::there is no record that can be taken for this job%0Ain 2 jobs: bookworm-small, trixie-large
+    error: 2 of 3 jobs have no record
+      missing: bookworm-small, trixie-large
+    hint: these jobs failed, or their records were not uploaded; `--partial` takes the rest
+    ");
     assert!(!checkout.path("ovenbird-out/images.json").exists());
     assert!(!checkout.path("output").exists(), "no output names a file that is not there");
     assert!(checkout.read("summary").contains("1 of 3 jobs built, 2 failed"), "{}", checkout.read("summary"));
@@ -403,7 +422,15 @@ fn without_any_record_the_step_to_add_is_shown() {
     let checkout = Checkout::new();
     let ran = checkout.run(&["collect", "records"]);
     assert_eq!(ran.status, 1);
-    assert_snapshot!(ran.stderr, @"");
+    assert_snapshot!(ran.stderr, @"
+    error: 3 of 3 jobs have no record
+      missing: bookworm-small, trixie-small, trixie-large
+    hint: upload the folder of each job and download them before this step:
+      - uses: actions/upload-artifact@v4   # in the job that builds, with `if: always()`
+        with: { name: 'ovenbird-${{ matrix.job }}', path: 'ovenbird-out/${{ matrix.job }}' }
+      - uses: actions/download-artifact@v4 # in this job
+        with: { pattern: ovenbird-*, path: records }
+    ");
     assert_eq!(checkout.run(&["collect", "--partial"]).status, 1, "nothing is not a part");
 }
 
@@ -444,7 +471,10 @@ fn two_records_of_one_job_are_refused_unless_one_is_of_a_later_attempt_or_they_a
     let ran =
         checkout.run(&["collect", "ovenbird-out/ovenbird-trixie-small", "ovenbird-out/again", "--job", "trixie-small"]);
     assert_eq!(ran.status, 1);
-    assert_snapshot!(ran.stderr, @"");
+    assert_snapshot!(ran.stderr, @"
+    error: 1 record can't be taken
+      twice: the job `trixie-small` in `ovenbird-out/ovenbird-trixie-small/manifest.json` and in `ovenbird-out/again/manifest.json`
+    ");
     checkout.attempt("2");
     checkout.record("trixie-small", "ovenbird-out/again", other);
     fs::remove_dir_all(checkout.path("ovenbird-out/trixie-small")).unwrap();

@@ -185,7 +185,7 @@ fn refusal(jobs: &[Job], collected: &Collected, args: &Args) -> Explained {
         said.push(format!("{} of {} no record", missing.len(), count(jobs.len(), "job has", "jobs have")));
     }
     if !troubles.is_empty() {
-        said.push(format!("{} not be taken", count(troubles.len(), "record can", "records can")));
+        said.push(format!("{} can't be taken", count(troubles.len(), "record", "records")));
     }
     let mut message = said.join(", ");
     let mut line = |text: &str| message.push_str(&format!("\n  {}", report::one_line(text)));

@@ -154,13 +154,74 @@ mod tests {
 
     #[test]
     fn a_pipeline_of_no_job_has_one_that_does_nothing() {
-        assert_snapshot!(shown(&plan("[bookworm]", ""), &[], Runners::default()), @"");
+        assert_snapshot!(shown(&plan("[bookworm]", ""), &[], Runners::default()), @"
+        # Written by `ovenbird plan --format gitlab`: a child pipeline, one job for each image.
+        workflow:
+          rules:
+          - when: always
+          auto_cancel:
+            on_job_failure: all
+        stages:
+        - build
+        - collect
+        default:
+          image: registry.example/ovenbird:1-gitlab
+          interruptible: true
+        nothing-to-build:
+          stage: build
+          rules:
+          - when: on_success
+          script:
+          - 'true'
+        ");
     }
 
     #[test]
     fn one_job_is_built_and_collected() {
         let plan = plan("[bookworm]", "fail-fast: false, ");
-        assert_snapshot!(shown(&plan, &jobs_of(&plan), Runners::default()), @"");
+        assert_snapshot!(shown(&plan, &jobs_of(&plan), Runners::default()), @"
+        # Written by `ovenbird plan --format gitlab`: a child pipeline, one job for each image.
+        workflow:
+          rules:
+          - when: always
+        stages:
+        - build
+        - collect
+        default:
+          image: registry.example/ovenbird:1-gitlab
+          interruptible: true
+        bookworm:
+          stage: build
+          rules:
+          - when: on_success
+          script:
+          - ovenbird build bookworm
+          after_script:
+          - ovenbird cleanup
+          artifacts:
+            when: always
+            expire_in: 1 week
+            paths:
+            - ovenbird-out/bookworm/
+            reports:
+              junit: ovenbird-out/bookworm/junit.xml
+              codequality: ovenbird-out/gl-code-quality.json
+              annotations: ovenbird-out/gl-annotations.json
+        collect:
+          stage: collect
+          rules:
+          - when: always
+          script:
+          - ovenbird collect ovenbird-out
+          artifacts:
+            when: always
+            expire_in: 1 week
+            paths:
+            - ovenbird-out/images.json
+            reports:
+              annotations: ovenbird-out/gl-annotations.json
+              dotenv: ovenbird-out/ovenbird.env
+        ");
     }
 
     #[test]
@@ -172,7 +233,97 @@ mod tests {
         let mut tags = Runners::default();
         tags.set(Arch::Amd64, vec!["kvm".to_owned()]);
         tags.set(Arch::Arm64, vec!["kvm".to_owned(), "arm".to_owned()]);
-        assert_snapshot!(shown(&plan, &jobs, tags), @"");
+        assert_snapshot!(shown(&plan, &jobs, tags), @"
+        # Written by `ovenbird plan --format gitlab`: a child pipeline, one job for each image.
+        workflow:
+          rules:
+          - when: always
+          auto_cancel:
+            on_job_failure: all
+        stages:
+        - build
+        - collect
+        default:
+          image: registry.example/ovenbird:1-gitlab
+          interruptible: true
+        bookworm:
+          stage: build
+          rules:
+          - when: on_success
+          script:
+          - ovenbird build bookworm
+          after_script:
+          - ovenbird cleanup
+          artifacts:
+            when: always
+            expire_in: 1 week
+            paths:
+            - ovenbird-out/bookworm/
+            reports:
+              junit: ovenbird-out/bookworm/junit.xml
+              codequality: ovenbird-out/gl-code-quality.json
+              annotations: ovenbird-out/gl-annotations.json
+          resource_group: ovenbird-$CI_PIPELINE_ID-0
+          tags:
+          - kvm
+        collect:
+          stage: build
+          rules:
+          - when: on_success
+          script:
+          - ovenbird build collect
+          after_script:
+          - ovenbird cleanup
+          artifacts:
+            when: always
+            expire_in: 1 week
+            paths:
+            - ovenbird-out/collect/
+            reports:
+              junit: ovenbird-out/collect/junit.xml
+              codequality: ovenbird-out/gl-code-quality.json
+              annotations: ovenbird-out/gl-annotations.json
+          resource_group: ovenbird-$CI_PIPELINE_ID-1
+          tags:
+          - kvm
+        trixie:
+          stage: build
+          rules:
+          - when: on_success
+          script:
+          - ovenbird build trixie
+          after_script:
+          - ovenbird cleanup
+          artifacts:
+            when: always
+            expire_in: 1 week
+            paths:
+            - ovenbird-out/trixie/
+            reports:
+              junit: ovenbird-out/trixie/junit.xml
+              codequality: ovenbird-out/gl-code-quality.json
+              annotations: ovenbird-out/gl-annotations.json
+          resource_group: ovenbird-$CI_PIPELINE_ID-0
+          tags:
+          - kvm
+          - arm
+        collect-all:
+          stage: collect
+          rules:
+          - when: always
+          script:
+          - ovenbird collect ovenbird-out
+          artifacts:
+            when: always
+            expire_in: 1 week
+            paths:
+            - ovenbird-out/images.json
+            reports:
+              annotations: ovenbird-out/gl-annotations.json
+              dotenv: ovenbird-out/ovenbird.env
+          tags:
+          - kvm
+        ");
     }
 
     #[test]

@@ -80,6 +80,6 @@ mod tests {
         qemu.arch = Arch::Arm64;
         let redactor = Secrets::default().redactor();
         let json = matrix(&plan, &jobs, &Runners::of_github(), &redactor).unwrap().json;
-        insta::assert_snapshot!(json, @"");
+        insta::assert_snapshot!(json, @r#"{"include":[{"job":"bookworm","runs-on":"ubuntu-24.04","platform":"qemu","arch":"amd64","cell":{"suite":"bookworm"}},{"job":"trixie","runs-on":"ubuntu-24.04-arm","platform":"qemu","arch":"arm64","cell":{"suite":"trixie"}}]}"#);
     }
 }
