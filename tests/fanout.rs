@@ -232,7 +232,7 @@ proptest! {
         let legs = names(&checkout.legs(&[]));
         prop_assert_eq!(&legs, &checkout.planned(&[]));
         for leg in &legs {
-            prop_assert_eq!(&checkout.planned(&[leg]), &[leg.clone()]);
+            prop_assert_eq!(&checkout.planned(&[leg]), std::slice::from_ref(leg));
         }
     }
 }
@@ -326,6 +326,9 @@ fn a_child_pipeline_without_an_image_is_refused_and_ours_names_itself() {
         checkout.run(&["plan", "--format", "gitlab"]).stdout.contains("image: registry.example/ovenbird:2-gitlab\n")
     );
 }
+
+/// What is made different of a record.
+type Change = fn(&mut Value);
 
 /// Records, as the legs of a checkout's plan would have uploaded them.
 impl Checkout {
@@ -437,7 +440,7 @@ fn without_any_record_the_step_to_add_is_shown() {
 #[test]
 fn a_record_of_another_build_is_refused_by_what_differs() {
     let checkout = Checkout::in_github("1");
-    let cases: [(&str, fn(&mut Value)); 9] = [
+    let cases: [(&str, Change); 9] = [
         ("it is of the image `db`", |record| record["name"] = json!("db")),
         ("there is no job `sid`", |record| record["job"] = json!("sid")),
         ("was built from another `ovenbird.yml`", |record| record["definition"]["sha256"] = json!("0")),
