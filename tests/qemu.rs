@@ -26,6 +26,7 @@ fn job(image: &Utf8Path) -> Job {
         definition: "ovenbird.yml".into(),
         image_version: None,
         definition_digest: String::new(),
+        origin: job::Origin::default(),
         definition_files: Vec::new(),
         root: "/".into(),
         matrix: serde_json::Map::new(),

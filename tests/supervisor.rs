@@ -10,7 +10,8 @@ use ovenbird::event::{Body, Event, JobId, Outcome};
 use ovenbird::journal::cleanup::Places;
 use ovenbird::journal::process::{Identity, with_token};
 use ovenbird::plan::job::{
-    Accelerator, Arch, Connect, Debian, DiskFormat, Firmware, Job, Kernel, Output, Platform, Qemu, Source, WIRE_VERSION,
+    Accelerator, Arch, Connect, Debian, DiskFormat, Firmware, Job, Kernel, Origin, Output, Platform, Qemu, Source,
+    WIRE_VERSION,
 };
 use ovenbird::runner::supervisor::{Config, Ending, run};
 use ovenbird::secret::Secrets;
@@ -39,6 +40,7 @@ fn job(id: &str) -> Job {
         definition: "ovenbird.yml".into(),
         image_version: None,
         definition_digest: String::new(),
+        origin: Origin::default(),
         definition_files: Vec::new(),
         root: "/".into(),
         matrix: serde_json::Map::new(),

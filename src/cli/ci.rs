@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::load::Planning;
+use super::exit::Wrong;
+use super::load::{MatrixArgs, Planning};
 use crate::forge;
 use crate::report::{Ci, GitHub, GitLab, Setting};
 use crate::secret::Secrets;
@@ -38,22 +39,87 @@ pub(super) fn service(environment: &BTreeMap<String, String>, secrets: &Secrets)
 
 /// How files and commands are named to the service and to people.
 pub(super) fn setting(environment: &BTreeMap<String, String>, real: &Real<'_>, given: &Given<'_>) -> Setting {
-    let checkout = ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"].iter().find_map(|name| environment.get(*name));
-    let checkout = checkout.map(|folder| {
-        let folder = Utf8Path::new(folder);
-        folder.canonicalize_utf8().unwrap_or_else(|_| folder.to_owned())
-    });
-    // Without `.git` (a checkout of files alone) the definition seems to be in no repository.
-    let repository = match &checkout {
-        Some(checkout) if real.repository == real.root && real.root.starts_with(checkout) => {
-            if real.root.join(".git").exists() { real.repository } else { checkout }
-        }
-        _ => real.repository,
-    };
-    let folder = real.root.strip_prefix(repository).unwrap_or(Utf8Path::new("")).to_owned();
+    let checkout = checkout(environment);
+    let folder = folder(checkout.as_deref(), real.root, real.repository);
     let below = checkout.as_ref().and_then(|checkout| real.out.strip_prefix(checkout).ok());
     let out = below.map_or_else(|| given.out.to_owned(), Utf8Path::to_owned);
     Setting { command: command(&folder, given), folder, out }
+}
+
+/// The folder that the CI service checks out into, as it really is.
+fn checkout(environment: &BTreeMap<String, String>) -> Option<Utf8PathBuf> {
+    let folder = ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"].iter().find_map(|name| environment.get(*name))?;
+    let folder = Utf8Path::new(folder);
+    Some(folder.canonicalize_utf8().unwrap_or_else(|_| folder.to_owned()))
+}
+
+/// The definition's folder, from the root of the repository.
+fn folder(checkout: Option<&Utf8Path>, root: &Utf8Path, repository: &Utf8Path) -> Utf8PathBuf {
+    // Without `.git` (a checkout of files alone) the definition seems to be in no repository.
+    let repository = match checkout {
+        Some(checkout) if repository == root && root.starts_with(checkout) => {
+            if root.join(".git").exists() {
+                repository
+            } else {
+                checkout
+            }
+        }
+        _ => repository,
+    };
+    root.strip_prefix(repository).unwrap_or(Utf8Path::new("")).to_owned()
+}
+
+/// The options that make another job of the same pipeline plan the same, from the root of its checkout: each after a blank,
+/// quoted for a shell.
+///
+/// # Errors
+/// A value that may not be written into a pipeline, or a file that other jobs would not have.
+pub(super) fn shared_options(
+    environment: &BTreeMap<String, String>,
+    planning: &Planning,
+    secrets: &Secrets,
+) -> anyhow::Result<String> {
+    let root = super::load::root_of(&planning.file)?;
+    let base = checkout(environment).unwrap_or_else(|| super::load::repository_of(&root).to_owned());
+    let named = |file: &Utf8Path| -> anyhow::Result<String> {
+        let real = file.canonicalize_utf8().with_context(|| format!("failed to find `{file}`"))?;
+        let below = real.strip_prefix(&base).map(|below| quoted(below.as_str())).map_err(|_| {
+            Wrong::new(format!("`{file}` is outside of the checkout, so the jobs of the pipeline would not have it"))
+                .hint(format!("put it below `{base}`, and into the repository"))
+        })?;
+        Ok(below)
+    };
+    let mut words = Vec::new();
+    let file = named(&planning.file)?;
+    if file != super::load::DEFINITION {
+        words.extend(["--file".to_owned(), file]);
+    }
+    for file in &planning.var_file {
+        words.extend(["--var-file".to_owned(), named(file)?]);
+    }
+    let redactor = secrets.redactor();
+    for (name, value) in &planning.vars {
+        if secrets.names().any(|secret| secret == name) || redactor.redact(value) != *value {
+            return Err(in_the_open(name).into());
+        }
+        words.extend(["--var".to_owned(), quoted(&format!("{name}={value}"))]);
+    }
+    let MatrixArgs { matrix, cell } = &planning.matrix;
+    for (flag, value) in [("--matrix", matrix), ("--cell", cell)] {
+        let Some(value) = value else { continue };
+        if redactor.redact(value) != *value {
+            return Err(in_the_open(flag).into());
+        }
+        let is_file = flag == "--matrix" && !value.trim_start().starts_with(['{', '[']);
+        words.extend([flag.to_owned(), if is_file { named(Utf8Path::new(value))? } else { quoted(value) }]);
+    }
+    Ok(words.iter().map(|word| format!(" {word}")).collect())
+}
+
+/// Whoever may see a project may read its pipelines' configuration.
+fn in_the_open(name: &str) -> Wrong {
+    Wrong::new(format!("`{name}` holds a sensitive value, which the child pipeline would show"))
+        .hint("give the variable an `env: NAME` in the definition, and set NAME among the project's CI/CD variables")
 }
 
 /// What was given on the command line.
@@ -86,7 +152,7 @@ fn command(folder: &Utf8Path, given: &Given<'_>) -> String {
 }
 
 /// The text as one word of a POSIX shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "_-./:=@%+,".contains(char);
     match !text.is_empty() && text.chars().all(plain) {
         true => text.to_owned(),
@@ -94,7 +160,8 @@ fn quoted(text: &str) -> String {
     }
 }
 
-fn token() -> anyhow::Result<String> {
+/// 128 random bits in hexadecimal.
+pub(super) fn token() -> anyhow::Result<String> {
     let mut random = [0u8; 16];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut random))
@@ -107,7 +174,6 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::cli::load::MatrixArgs;
 
     fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()

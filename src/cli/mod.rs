@@ -5,6 +5,7 @@
 mod build;
 mod ci;
 mod cleanup;
+mod collect;
 mod eval;
 mod exit;
 mod explain;
@@ -48,6 +49,8 @@ enum Command {
     Plan(plan::Args),
     /// Build images: all jobs, or those named
     Build(build::Args),
+    /// Put the records of a fan-out's jobs together
+    Collect(collect::Args),
     /// Print the JSON Schema of the definition, for editors
     Schema(schema::Args),
     /// Evaluate an expression, or one a line, with the contexts of a job
@@ -108,6 +111,7 @@ async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
         Command::Explain(args) => explain::run(&args),
         Command::Plan(args) => plan::run(&args, colour),
         Command::Build(args) => build::run(&args, colour).await,
+        Command::Collect(args) => collect::run(&args, colour),
         Command::Schema(args) => schema::run(&args),
         Command::Eval(args) => eval::run(&args, colour),
         Command::Cleanup(args) => cleanup::run(&args),

@@ -3,7 +3,7 @@
 //! [`VERSION`].
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 
 use anyhow::{Context, bail};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,9 +13,15 @@ use serde::{Deserialize, Serialize};
 use super::file;
 use super::inspect::Inspection;
 use crate::event::{Artifact, JobId, Outcome, Phase};
+use crate::plan::job::{self, Job};
 
 /// The version of both documents.
 pub const VERSION: u32 = 1;
+
+const MIB: u64 = 1024 * 1024;
+
+/// A document that is larger was not written by us: 256 jobs of some hundred steps have a few MiB.
+const LARGEST: u64 = 64 * MIB;
 
 /// `manifest.json`: how one job's files came to be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +34,12 @@ pub struct Manifest {
     #[serde(default, rename = "image-version", skip_serializing_if = "Option::is_none")]
     pub image_version: Option<String>,
     pub definition: Definition,
+    /// The commit that was built, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The CI run that built it; none outside of CI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci: Option<Ci>,
     /// The builder, such as `qemu`.
     pub platform: String,
     /// Debian's name of the architecture.
@@ -59,6 +71,45 @@ pub struct Definition {
     /// The step files and the CI configuration that it names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<DefinitionFile>,
+}
+
+impl Definition {
+    /// That of a job.
+    #[must_use]
+    pub fn of(job: &Job) -> Self {
+        let file = |file: &job::DefinitionFile| DefinitionFile { path: file.path.clone(), sha256: file.sha256.clone() };
+        Self {
+            path: job.definition.clone(),
+            sha256: job.definition_digest.clone(),
+            files: job.definition_files.iter().map(file).collect(),
+        }
+    }
+}
+
+/// A CI run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ci {
+    /// `github`, `gitlab`, `buildkite` or `generic`.
+    pub name: String,
+    /// Of the workflow run or pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// How often it had been started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_attempt: Option<String>,
+    /// Its page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+impl Ci {
+    /// That of a job.
+    #[must_use]
+    pub fn of(run: &job::CiRun) -> Self {
+        let job::CiRun { name, run_id, run_attempt, url } = run.clone();
+        Self { name, run_id, run_attempt, url }
+    }
 }
 
 /// A file that a definition names.
@@ -151,6 +202,14 @@ impl Manifest {
 }
 
 impl Images {
+    /// Writes it to `path`, whole or not at all.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn write(&self, path: &Utf8Path) -> anyhow::Result<()> {
+        replace(path, &json(self)?)
+    }
+
     /// Adds this run's jobs to what is there: a job that was built replaces its entry, one that was not keeps it as long
     /// as `is_there` says that its files are.
     #[must_use]
@@ -183,7 +242,7 @@ impl Images {
             let folder = out.join(&manifest.job.0);
             manifest.artifacts.iter().all(|artifact| folder.join(&artifact.file).is_file())
         });
-        replace(&path, &json(&images)?)?;
+        images.write(&path)?;
         Ok(images)
     }
 }
@@ -195,7 +254,12 @@ struct Versioned {
 }
 
 fn read<T: for<'de> Deserialize<'de>>(path: &Utf8Path) -> anyhow::Result<T> {
-    let text = std::fs::read(path).with_context(|| format!("failed to read `{path}`"))?;
+    let mut text = Vec::new();
+    let file = File::open(path).with_context(|| format!("failed to open `{path}`"))?;
+    file.take(LARGEST + 1).read_to_end(&mut text).with_context(|| format!("failed to read `{path}`"))?;
+    if u64::try_from(text.len()).is_ok_and(|size| size > LARGEST) {
+        bail!("`{path}` is not a record of ours: it is larger than {} MiB", LARGEST / MIB);
+    }
     let Versioned { version } =
         serde_json::from_slice(&text).with_context(|| format!("`{path}` is not a record of ours"))?;
     if version != VERSION {
@@ -243,6 +307,8 @@ mod tests {
                 sha256: "d".repeat(8),
                 files: vec![DefinitionFile { path: "steps/monitoring.yml".into(), sha256: "e".repeat(8) }],
             },
+            commit: None,
+            ci: None,
             platform: "qemu".to_owned(),
             arch: "amd64".to_owned(),
             matrix: serde_json::Map::new(),

@@ -12,6 +12,7 @@
 
 pub mod bootstrap;
 mod checksum;
+pub mod collect;
 mod compress;
 pub mod convert;
 mod decompress;

@@ -33,6 +33,8 @@ pub struct Job {
     /// The other files that the definition names: step files, and CI configuration that its matrix comes from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub definition_files: Vec<DefinitionFile>,
+    #[serde(default, skip_serializing_if = "Origin::is_unknown")]
+    pub origin: Origin,
     /// Absolute folder of the definition: relative paths of steps start here.
     pub root: Utf8PathBuf,
     /// The matrix cell, in key order; empty without a matrix.
@@ -45,6 +47,38 @@ pub struct Job {
     pub outputs: Vec<Output>,
     /// Names of the sensitive variables that the job uses, sorted.
     pub secrets: Vec<String>,
+}
+
+/// What a build belongs to, as far as it is known: its record says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Origin {
+    /// The commit's name in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci: Option<CiRun>,
+}
+
+impl Origin {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A CI run, in the words of the context `ci`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CiRun {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_attempt: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// A file that a definition names.

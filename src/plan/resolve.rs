@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use serde_json::{Map, Value as Json};
 
 use super::inputs::{Facts, Inputs};
-use super::job::{DefinitionFile, DiskFormat, Job, Output, Platform, Step, WIRE_VERSION};
+use super::job::{CiRun, DefinitionFile, DiskFormat, Job, Origin, Output, Platform, Step, WIRE_VERSION};
 use super::machine::machine;
 use super::model::{NeededFile, Plan};
 use super::scope::{Gaps, Resolver, Scope};
@@ -216,6 +216,7 @@ fn job(
         image_version: common.version.clone(),
         definition_digest: source.digest().to_owned(),
         definition_files: named_files(resolver.sources),
+        origin: origin(&common.scope.facts),
         root: root.to_owned(),
         matrix: target.cell.clone(),
         platform,
@@ -224,6 +225,18 @@ fn job(
         outputs,
         secrets: resolver.secrets.iter().cloned().collect(),
     })
+}
+
+/// What the facts say of the build. Without git, the CI's commit is that of the checkout.
+fn origin(facts: &Facts) -> Origin {
+    let known = |object: &Object, key: &str| object.get(key).filter(|value| value.is_truthy()).map(Value::to_string);
+    let ci = known(&facts.ci, "name").map(|name| CiRun {
+        name,
+        run_id: known(&facts.ci, "run-id"),
+        run_attempt: known(&facts.ci, "run-attempt"),
+        url: known(&facts.ci, "url"),
+    });
+    Origin { commit: known(&facts.git, "sha").or_else(|| known(&facts.ci, "sha")), ci }
 }
 
 /// What is known of a job before its machine is.

@@ -29,4 +29,6 @@ mod testing;
 mod text;
 
 pub use ci::{Ci, GitHub, GitLab, Setting};
+pub use github::step::give_outputs;
 pub use sinks::{ConsoleMode, Options, Reports, Sink};
+pub use text::line as one_line;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::Context;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use indicatif::ProgressDrawTarget;
 
 use super::ci::{Ci, Setting};
@@ -65,6 +65,18 @@ pub struct Options {
     pub ci: Option<Ci>,
 }
 
+/// What the CI service is told, if one runs us.
+fn service(ci: Option<Ci>, out: &Utf8Path, setting: &Setting) -> anyhow::Result<Option<Box<dyn Sink>>> {
+    Ok(match ci {
+        None => None,
+        Some(Ci::GitHub(github)) => {
+            let actions = Actions::new(io::stderr(), setting.clone(), github);
+            Some(Box::new(actions.context("failed to tell GitHub's runner what to hide")?))
+        }
+        Some(Ci::GitLab(gitlab)) => Some(Box::new(gitlab::sink::Reports::new(out.to_owned(), setting.clone(), gitlab))),
+    })
+}
+
 /// Every report of a run.
 pub struct Reports {
     sinks: Vec<Box<dyn Sink>>,
@@ -83,16 +95,7 @@ impl Reports {
             Ci::GitHub(_) => Marks::GitHub,
             Ci::GitLab(_) => Marks::GitLab,
         });
-        let service: Option<Box<dyn Sink>> = match ci {
-            None => None,
-            Some(Ci::GitHub(github)) => {
-                let actions = Actions::new(io::stderr(), setting.clone(), github);
-                Some(Box::new(actions.context("failed to tell GitHub's runner what to hide")?))
-            }
-            Some(Ci::GitLab(gitlab)) => {
-                Some(Box::new(gitlab::sink::Reports::new(out.clone(), setting.clone(), gitlab)))
-            }
-        };
+        let service = service(ci, &out, &setting)?;
         if let Some(path) = events {
             let file = File::create(&path).with_context(|| format!("failed to create the events file `{path}`"))?;
             sinks.push(Box::new(JsonLines::new(file)));
@@ -112,6 +115,19 @@ impl Reports {
         });
         // After the console, which ends its last group first.
         sinks.extend(service);
+        let paint = Paint { colour: colour && io::stdout().is_terminal() };
+        sinks.push(Box::new(Table::new(io::stdout(), out, paint)));
+        Ok(Self { sinks })
+    }
+
+    /// The reports of a run that took place elsewhere and is known by its records: what the CI service is told, and the
+    /// closing table. What each job wrote stays as it is.
+    ///
+    /// # Errors
+    /// GitHub's runner can't be told what to hide.
+    pub fn of_records(options: Options) -> anyhow::Result<Self> {
+        let Options { colour, out, setting, ci, .. } = options;
+        let mut sinks: Vec<Box<dyn Sink>> = service(ci, &out, &setting)?.into_iter().collect();
         let paint = Paint { colour: colour && io::stdout().is_terminal() };
         sinks.push(Box::new(Table::new(io::stdout(), out, paint)));
         Ok(Self { sinks })

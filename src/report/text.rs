@@ -18,7 +18,7 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = String> {
 }
 
 /// The text as one such line.
-pub(super) fn line(text: &str) -> String {
+pub fn line(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for char in text.chars() {
         match char {

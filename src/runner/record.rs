@@ -9,9 +9,9 @@ use crate::context::JobCtx;
 use crate::event::{Artifact, Phase, StepFinished};
 use crate::image::inspect::Inspection;
 use crate::image::manifest::{
-    Accelerator, Definition, DefinitionFile, Manifest, PhaseTime, Source, StepRecord, Tool, VERSION as MANIFEST_VERSION,
+    Accelerator, Ci, Definition, Manifest, PhaseTime, Source, StepRecord, Tool, VERSION as MANIFEST_VERSION,
 };
-use crate::plan::job::{self, Job, Platform};
+use crate::plan::job::{Job, Platform};
 use crate::platform::Facts;
 
 /// A manifest in the making.
@@ -54,7 +54,9 @@ impl Record {
             job: job.id.clone(),
             name: job.name.clone(),
             image_version: job.image_version.clone(),
-            definition: definition(job),
+            definition: Definition::of(job),
+            commit: job.origin.commit.clone(),
+            ci: job.origin.ci.as_ref().map(Ci::of),
             platform: job.platform.builder().to_owned(),
             arch: qemu.arch.debian().to_owned(),
             matrix: job.matrix.clone(),
@@ -72,15 +74,6 @@ impl Record {
         let path = out.join("manifest.json");
         manifest.write(&path)?;
         Ok(path)
-    }
-}
-
-fn definition(job: &Job) -> Definition {
-    let file = |file: &job::DefinitionFile| DefinitionFile { path: file.path.clone(), sha256: file.sha256.clone() };
-    Definition {
-        path: job.definition.clone(),
-        sha256: job.definition_digest.clone(),
-        files: job.definition_files.iter().map(file).collect(),
     }
 }
 

@@ -15,8 +15,8 @@ use crate::event::{Body, JobId, Stream};
 use crate::guest::{Chunk, Command, Exit, Get, Guest, GuestError, Progress, Put, Transfer};
 use crate::journal::Journal;
 use crate::plan::job::{
-    Accelerator, Action, Arch, Condition, Connect, EnvVar, Firmware, Image, Job, Platform, Qemu, Retry, Run, Shell,
-    Source, Step, Text, WIRE_VERSION,
+    Accelerator, Action, Arch, Condition, Connect, EnvVar, Firmware, Image, Job, Origin, Platform, Qemu, Retry, Run,
+    Shell, Source, Step, Text, WIRE_VERSION,
 };
 use crate::secret::Secrets;
 use crate::step::{Summary, run_all};
@@ -216,6 +216,7 @@ fn job(root: Utf8PathBuf, steps: Vec<Step>) -> Job {
         definition: "ovenbird.yml".into(),
         image_version: None,
         definition_digest: String::new(),
+        origin: Origin::default(),
         definition_files: Vec::new(),
         root,
         matrix: serde_json::Map::new(),

@@ -1,0 +1,224 @@
+//! `ovenbird collect`: puts the records of jobs together that a CI service built on machines of their own.
+
+use std::fs;
+
+use anyhow::{Context, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+use chrono::{DateTime, Duration, Utc};
+
+use super::ci;
+use super::exit::Exit;
+use super::load::{self, Loaded};
+use crate::context::Explained;
+use crate::event::{Body, Event, Failure, JobFinished, JobId, Outcome, Phase, StepFinished, WIRE_VERSION};
+use crate::image::collect::{self, Collected, Found};
+use crate::image::manifest::{Manifest, StepRecord};
+use crate::plan::job::Job;
+use crate::report::{self, Ci, ConsoleMode, Options, Reports};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Records (manifest.json), or folders to search for them; otherwise the output folder
+    #[arg(value_name = "RECORD")]
+    records: Vec<Utf8PathBuf>,
+    #[command(flatten)]
+    load: load::Planning,
+    /// Only this job was to be built; may be given again
+    #[arg(long = "job", value_name = "JOB")]
+    jobs: Vec<String>,
+    /// Where images.json and the reports go
+    #[arg(long, value_name = "DIR", default_value = "ovenbird-out")]
+    out: Utf8PathBuf,
+    /// Take what was built when some jobs have no record
+    #[arg(long)]
+    partial: bool,
+}
+
+pub(super) fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
+    let checked = load::check(&args.load)?;
+    let Some(loaded) = checked.accept(&args.load, &args.jobs, colour)? else { return Ok(Exit::Wrong) };
+    fs::create_dir_all(&args.out).with_context(|| format!("failed to create the folder `{}`", args.out))?;
+    // That of an earlier run would be taken for this one's.
+    let images = args.out.join("images.json");
+    match fs::remove_file(&images) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("failed to remove `{images}`"));
+        }
+        _ => {}
+    }
+    let places = if args.records.is_empty() { std::slice::from_ref(&args.out) } else { &args.records };
+    let (found, troubles) = collect::find(places);
+    let collected = collect::collect(found, troubles, &loaded.jobs);
+    tell_older(&collected.older);
+    let is_whole = collected.missing.is_empty() || args.partial && !collected.records.is_empty();
+    let is_right = is_whole && collected.troubles.is_empty();
+    let written = if is_right { write(args, &loaded, &collected) } else { Ok(()) };
+    let reported = tell(args, colour, &loaded, &collected, is_right);
+    if !is_right {
+        bail!(refusal(&loaded.jobs, &collected, args));
+    }
+    written?;
+    reported?;
+    Ok(Exit::Done)
+}
+
+/// `images.json`, and each record where `build` would have put it.
+fn write(args: &Args, loaded: &Loaded, collected: &Collected) -> anyhow::Result<()> {
+    for Found { manifest, .. } in &collected.records {
+        let folder = args.out.join(&manifest.job.0);
+        fs::create_dir_all(&folder).with_context(|| format!("failed to create `{folder}`"))?;
+        // An artifact may bring one along, and what it leads to is not ours to write.
+        anyhow::ensure!(!folder.is_symlink(), "`{folder}` is a link: remove it, or give another folder with --out");
+        manifest.write(&folder.join("manifest.json"))?;
+    }
+    collected.images(&loaded.plan.name).write(&args.out.join("images.json"))
+}
+
+fn tell_older(older: &[Found]) {
+    for Found { path, manifest } in older {
+        let text = format!("`{path}` is of an earlier attempt at the job `{}`: the later one counts", manifest.job);
+        load::tell(&format!("notice: {}\n", report::one_line(&text)));
+    }
+}
+
+/// The table, and what the CI service shows.
+fn tell(args: &Args, colour: bool, loaded: &Loaded, collected: &Collected, is_right: bool) -> anyhow::Result<()> {
+    let environment = load::environment();
+    let root = load::root_of(&args.load.file)?;
+    let out = args.out.canonicalize_utf8().with_context(|| format!("failed to find the folder `{}`", args.out))?;
+    let real = ci::Real { root: &root, repository: load::repository_of(&root), out: &out };
+    let given = ci::Given { planning: &args.load, out: &args.out, secrets: &loaded.secrets };
+    let mut service = ci::service(&environment, &loaded.secrets)?;
+    if let (Some(Ci::GitHub(github)), false) = (&mut service, is_right) {
+        // Outputs would name an `images.json` that there is not.
+        github.output = None;
+    }
+    let options = Options {
+        console: ConsoleMode::Quiet,
+        colour,
+        out: args.out.clone(),
+        events: None,
+        verbose: false,
+        setting: ci::setting(&environment, &real, &given),
+        ci: service,
+    };
+    let mut reports = Reports::of_records(options)?;
+    events(&loaded.jobs, collected, args.partial).iter().for_each(|event| reports.on_event(event));
+    reports.finish().context("failed to write a report")
+}
+
+/// The run of all legs, as far as their records tell.
+fn events(jobs: &[Job], collected: &Collected, partial: bool) -> Vec<Event> {
+    let records = || collected.records.iter().map(|found| &found.manifest);
+    let begin = records().map(|manifest| manifest.started).min().unwrap_or_else(Utc::now);
+    let end = records().map(|manifest| manifest.finished).max().unwrap_or(begin);
+    let event = |time, job: Option<&JobId>, event| Event { v: WIRE_VERSION, time, job: job.cloned(), event };
+    let ids = jobs.iter().map(|job| job.id.clone()).collect();
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let mut events = vec![event(begin, None, Body::RunStarted { run: "collect".to_owned(), version, jobs: ids })];
+    for job in jobs {
+        match records().find(|manifest| manifest.job == job.id) {
+            Some(manifest) => events.extend(events_of(manifest)),
+            None => {
+                let outcome = if partial { Outcome::Skipped } else { Outcome::Failure };
+                let reason = Some("there is no record that can be taken for this job".to_owned());
+                let finished = JobFinished { outcome, seconds: 0.0, reason, manifest: None };
+                events.push(event(end, Some(&job.id), Body::JobFinished(Box::new(finished))));
+            }
+        }
+    }
+    let whole = partial || collected.missing.is_empty() && collected.troubles.is_empty();
+    let outcome = if whole { Outcome::Success } else { Outcome::Failure };
+    events.push(event(end, None, Body::RunFinished { outcome, seconds: seconds(end - begin) }));
+    events
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.to_std().unwrap_or_default().as_secs_f64()
+}
+
+/// What a record says of its job, in the order in which it happened.
+fn events_of(manifest: &Manifest) -> Vec<Event> {
+    let mut time = manifest.started;
+    let event = |time: DateTime<Utc>, event| Event { v: WIRE_VERSION, time, job: Some(manifest.job.clone()), event };
+    let (name, platform) = (manifest.name.clone(), manifest.platform.clone());
+    let mut events = vec![event(time, Body::JobStarted { name, platform })];
+    for phase in &manifest.phases {
+        events.push(event(time, Body::PhaseStarted { phase: phase.name }));
+        if phase.name == Phase::Steps {
+            let mut time = time;
+            for (index, step) in manifest.steps.iter().enumerate() {
+                events.push(event(time, Body::StepStarted { step: index, name: step.name.clone() }));
+                time = later(time, step.seconds);
+                events.push(event(time, Body::StepFinished(step_of(index, step))));
+            }
+        }
+        time = later(time, phase.seconds);
+        events.push(event(time, Body::PhaseFinished { phase: phase.name, seconds: phase.seconds }));
+    }
+    events.extend(manifest.artifacts.iter().map(|artifact| event(time, Body::Artifact(artifact.clone()))));
+    let seconds = seconds(manifest.finished - manifest.started);
+    let finished = JobFinished { outcome: Outcome::Success, seconds, reason: None, manifest: None };
+    events.push(event(manifest.finished, Body::JobFinished(Box::new(finished))));
+    events
+}
+
+/// A record's number may be anything.
+fn later(time: DateTime<Utc>, seconds: f64) -> DateTime<Utc> {
+    let duration = std::time::Duration::try_from_secs_f64(seconds).ok().and_then(|took| Duration::from_std(took).ok());
+    duration.and_then(|took| time.checked_add_signed(took)).unwrap_or(time)
+}
+
+fn step_of(index: usize, step: &StepRecord) -> StepFinished {
+    // The job was built all the same, so the step was allowed to fail.
+    let conclusion = if step.outcome == Outcome::Failure { Outcome::Success } else { step.outcome };
+    let StepRecord { name, outcome, seconds, attempts } = step.clone();
+    StepFinished { step: index, name, outcome, conclusion, seconds, attempts }
+}
+
+/// Everything that is wrong, in one message.
+fn refusal(jobs: &[Job], collected: &Collected, args: &Args) -> Explained {
+    let Collected { missing, troubles, records, .. } = collected;
+    let count = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    let mut said = Vec::new();
+    if !missing.is_empty() {
+        said.push(format!("{} of {} no record", missing.len(), count(jobs.len(), "job has", "jobs have")));
+    }
+    if !troubles.is_empty() {
+        said.push(format!("{} can't be taken", count(troubles.len(), "record", "records")));
+    }
+    let mut message = said.join(", ");
+    let mut line = |text: &str| message.push_str(&format!("\n  {}", report::one_line(text)));
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(|job| job.0.as_str()).collect();
+        line(&format!("missing: {}", names.join(", ")));
+    }
+    troubles.iter().for_each(|trouble| line(&trouble.to_string()));
+    let nothing = records.is_empty() && troubles.is_empty();
+    let hint = match (missing.is_empty(), nothing) {
+        (true, _) => None,
+        (false, true) => Some(how_to_download(args)),
+        (false, false) => {
+            Some("these jobs failed, or their records were not uploaded; `--partial` takes the rest".to_owned())
+        }
+    };
+    Explained(Failure { hint, ..Failure::new(message) })
+}
+
+/// No record at all: the step that brings them is missing.
+fn how_to_download(args: &Args) -> String {
+    let folder: &Utf8Path = args.records.first().map_or(&args.out, |record| record);
+    let folder = report::one_line(folder.as_str());
+    if load::environment().get("GITLAB_CI").is_some_and(|value| value == "true") {
+        return format!(
+            "the jobs that build need `artifacts: {{ when: always, paths: [{folder}] }}`, and this one no `dependencies`"
+        );
+    }
+    format!(
+        "upload the folder of each job and download them before this step:\n  \
+         - uses: actions/upload-artifact@v4   # in the job that builds, with `if: always()`\n    \
+           with: {{ name: 'ovenbird-${{{{ matrix.job }}}}', path: 'ovenbird-out/${{{{ matrix.job }}}}' }}\n  \
+         - uses: actions/download-artifact@v4 # in this job\n    \
+           with: {{ pattern: ovenbird-*, path: {folder} }}"
+    )
+}
