@@ -33,6 +33,7 @@ mod qmp;
 mod seed;
 #[cfg(test)]
 mod testing;
+mod witness;
 
 pub use machine::QemuMachine;
 pub use prepare::{Prepared, prepare};
