@@ -556,7 +556,14 @@ mod tests {
         ");
         let sections = log(Marks::GitLab, Detail::Steps, &events).replace('\u{1b}', "").replace('\r', " ");
         let sections: Vec<&str> = sections.lines().filter(|line| line.contains("section_")).collect();
-        insta::assert_snapshot!(sections.join("\n"), @"");
+        insta::assert_snapshot!(sections.join("\n"), @"
+        [0Ksection_start:1795262400:a.step-1[collapsed=true] [0Ka: 1. Step 0
+        [0Ksection_end:1795262400:a.step-1 [0K
+        [0Ksection_start:1795262400:b.step-1[collapsed=true] [0Kb: 1. Step 0
+        [0Ksection_end:1795262400:b.step-1 [0K
+        [0Ksection_start:1795262400:a.step-1.2[collapsed=true] [0Ka: 1. Step 0 (continued)
+        [0Ksection_end:1795262400:a.step-1.2 [0K
+        ");
     }
 
     /// What a job of the property test goes through, in its own order.

@@ -7,7 +7,7 @@ use super::markdown::{block, code};
 use super::mermaid;
 use crate::event::{Artifact, Failure, Outcome};
 use crate::report::ci::Setting;
-use crate::report::run::{Job, Merged, Run, Severity};
+use crate::report::run::{Job, Merged, Part, Run, Severity, What};
 use crate::report::{failure, text};
 
 /// The runner refuses summaries above 1 MiB, all that a step wrote together; so much is left for its own rounding.
@@ -96,8 +96,7 @@ fn result(outcome: Option<Outcome>) -> &'static str {
 }
 
 fn slowest(job: &Job) -> String {
-    let leaves =
-        job.parts.iter().filter(|part| part.what != crate::report::run::What::Phase(crate::event::Phase::Steps));
+    let leaves = job.parts.iter().filter(|part| part.what != What::Phase(crate::event::Phase::Steps));
     let timed = leaves.filter_map(|part| Some((part, part.seconds?)));
     let slowest = timed.max_by(|(_, a), (_, b)| a.total_cmp(b));
     slowest.map(|(part, took)| format!("{} {}", code(&part.what.title()), text::duration(took))).unwrap_or_default()
@@ -164,8 +163,11 @@ fn cancelled_in(job: &Job) -> String {
     if job.begin.is_none() {
         return format!("{id} was not started");
     }
-    // The step rather than its phase.
-    let open = job.parts.iter().rfind(|part| job.was_cancelled_in(part));
+    let cut =
+        |part: &&Part| part.step.as_ref().map_or(part.seconds.is_none(), |step| step.outcome == Outcome::Cancelled);
+    let step = job.parts.iter().filter(|part| matches!(part.what, What::Step(..))).rfind(cut);
+    // A phase that ended none of its steps was cut itself.
+    let open = step.or_else(|| job.parts.iter().rfind(|part| job.was_cancelled_in(part)));
     let place = open.map(|part| format!(" in {}", code(&part.what.title()))).unwrap_or_default();
     let time = job.end.as_ref().map(|end| format!(" after {}", text::duration(end.seconds))).unwrap_or_default();
     format!("{id}{place}{time}")
@@ -351,6 +353,22 @@ mod tests {
         ovenbird build --file images/ovenbird.yml web-bookworm
         ```
         "#);
+    }
+
+    #[test]
+    fn a_cancelled_job_is_told_with_the_step_that_was_cut() {
+        let (name, outcome) = ("Install nginx".to_owned(), Outcome::Cancelled);
+        let end = crate::event::StepFinished { step: 1, name, outcome, conclusion: outcome, seconds: 2.0, attempts: 1 };
+        let events = [
+            Body::JobStarted { name: "web".to_owned(), platform: "qemu".to_owned() },
+            Body::PhaseStarted { phase: Phase::Steps },
+            Body::StepStarted { step: 1, name: "Install nginx".to_owned() },
+            Body::StepFinished(end),
+            Body::PhaseFinished { phase: Phase::Steps, seconds: 2.0 },
+            finished(Outcome::Cancelled, 65.0, Some("cancelled")),
+        ];
+        let run = run(&events.map(|body| at(0.0, Some("web"), body)));
+        assert_eq!(cancelled(&run), ["### Cancelled\n\n", "- `web` in `2. Install nginx` after 1m05s\n\n"]);
     }
 
     #[test]
