@@ -17,8 +17,8 @@ use crate::secret::Redactor;
 pub(super) const CONSOLE: &str = "console.txt";
 pub(super) const JOURNAL: &str = "journal.txt";
 
-/// How long a guest may take to tell its journal.
-const JOURNAL_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a guest may take to tell its journal: an emulated one needs seconds to begin with it.
+const JOURNAL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Bytes of it that are kept, the last ones. The script below cuts too, so that they need not travel.
 const JOURNAL_LIMIT: usize = 2 << 20;
