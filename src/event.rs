@@ -102,6 +102,8 @@ pub enum Body {
     Failure(Failure),
     /// A finished file.
     Artifact(Artifact),
+    /// A file that helps to understand a failure is in the job's folder.
+    Kept(Kept),
     RunFinished {
         outcome: Outcome,
         seconds: f64,
@@ -241,6 +243,27 @@ pub struct Place {
 
 fn yes() -> bool {
     true
+}
+
+/// A file that was kept because the job failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Kept {
+    /// File name inside the job's folder.
+    pub file: String,
+    pub kind: KeptKind,
+}
+
+/// What such a file shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeptKind {
+    /// The machine's display, a PNG.
+    Screenshot,
+    /// What the machine wrote to its serial console.
+    Console,
+    /// The guest's own log, as far as it was asked for it in time.
+    Journal,
 }
 
 /// A finished file of a job.

@@ -169,7 +169,7 @@ async fn a_guest_that_panics_is_told_by_its_own_line_with_a_picture() {
     let message = &failure.message;
     assert!(message.contains("the guest's kernel panicked"), "{failure:?}");
     assert!(message.contains("Kernel panic - not syncing: sysrq triggered crash"), "{failure:?}");
-    assert_eq!(evidence.files, ["console.txt", "screenshot.png"]);
+    assert_eq!(names(&evidence), ["console.txt", "screenshot.png"]);
     let picture = std::fs::read(room.ctx.out.join("screenshot.png")).unwrap();
     assert!(picture.starts_with(b"\x89PNG"));
 }
@@ -181,10 +181,10 @@ async fn a_disk_without_a_boot_loader_is_told_by_the_firmware_bios() {
     insta::assert_snapshot!(failure.message, @"the guest did not come up: the firmware found nothing to boot on the disk: `No bootable device.`");
     assert_eq!(failure.hint.unwrap(), "does the image boot with BIOS? Set `firmware: uefi` for one that needs UEFI");
     assert_eq!(
-        evidence.diagnosis.unwrap().message,
+        evidence.diagnosis.as_ref().unwrap().message,
         "the firmware found nothing to boot on the disk: `No bootable device.`"
     );
-    assert_eq!(evidence.files, ["console.txt", "screenshot.png"]);
+    assert_eq!(names(&evidence), ["console.txt", "screenshot.png"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,6 +193,10 @@ async fn a_disk_without_a_boot_loader_is_told_by_the_firmware_uefi() {
     let job = with(&empty_disk(&room), |spec| spec.firmware = job::Firmware::Uefi);
     let (failure, _) = why_not(&room, &job).await;
     assert!(failure.message.contains("the UEFI firmware found nothing to boot"), "{failure:?}");
+}
+
+fn names(evidence: &ovenbird::platform::Evidence) -> Vec<&str> {
+    evidence.files.iter().map(|kept| kept.file.as_str()).collect()
 }
 
 fn empty_disk(room: &Room) -> Utf8PathBuf {
@@ -210,7 +214,7 @@ async fn a_guest_without_a_network_is_told_when_its_time_is_over() {
     let (failure, evidence) = why_not(&room, &job).await;
     assert!(failure.message.starts_with("the guest's network did not come up: `tiny: no network`; "), "{failure:?}");
     assert!(failure.hint.unwrap().contains("by DHCP"));
-    assert_eq!(evidence.files, ["console.txt", "screenshot.png"]);
+    assert_eq!(names(&evidence), ["console.txt", "screenshot.png"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,8 +252,10 @@ async fn qemu_killed_under_a_running_command_ends_the_command_and_is_the_diagnos
     let (exit, killed) = tokio::join!(guest.exec(&long, sender, &room.ctx.cancel), kill);
     assert!(!exit.is_ok_and(|exit| exit.is_success()));
     assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
+    let end = guest.post_mortem().await.unwrap();
+    assert_eq!(end.message, "QEMU ended by itself (signal: 9 (SIGKILL))", "known to whoever lost the connection");
     let diagnosis = machine.evidence(&room.ctx).await.diagnosis.unwrap();
-    assert_eq!(diagnosis.message, "QEMU ended by itself (signal: 9 (SIGKILL))");
+    assert_eq!(diagnosis.message, end.message);
     machine.destroy(&room.ctx).await;
 }
 

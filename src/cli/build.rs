@@ -79,13 +79,22 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
     let summed = Images::update(&folders.out, &plan.name, built(&folders.out, &ids));
     let reported = reporter.finish().context("failed to write a report");
     let ending = ending?;
-    reported?;
-    summed?;
-    Ok(match ending {
-        Ending::Success => Exit::Done,
-        Ending::Failure => Exit::Failed,
-        Ending::Cancelled(signal) => Exit::Cancelled(signal),
-    })
+    conclude(ending, reported.and(summed.map(|_| ())), colour)
+}
+
+/// How the command ends. A report that could not be written makes a run fail that built everything, for who reads it would
+/// take it for complete; it never hides that a run was cancelled.
+fn conclude(ending: Ending, reported: anyhow::Result<()>, colour: bool) -> anyhow::Result<Exit> {
+    match (ending, reported) {
+        (Ending::Success, reported) => reported.map(|()| Exit::Done),
+        (Ending::Failure, Ok(())) => Ok(Exit::Failed),
+        (Ending::Cancelled(signal), Ok(())) => Ok(Exit::Cancelled(signal)),
+        (Ending::Failure, Err(error)) => Err(error),
+        (Ending::Cancelled(signal), Err(error)) => {
+            super::exit::report(&error, colour);
+            Ok(Exit::Cancelled(signal))
+        }
+    }
 }
 
 /// What is reported, and to whom: files and a console everywhere, and what the CI service around us understands.
@@ -154,7 +163,8 @@ impl Reporter {
 fn take(out: &Utf8Path, jobs: &[JobId]) -> anyhow::Result<Vec<File>> {
     let take = |job: &JobId| {
         let folder = out.join(&job.0);
-        std::fs::create_dir_all(&folder).with_context(|| format!("failed to create `{folder}`"))?;
+        std::fs::create_dir_all(&folder).map_err(|error| load::not_ours("create", &folder, &error))?;
+        check_writable(&folder)?;
         // A repository may bring one along, and what it leads to is not ours to write.
         anyhow::ensure!(!folder.is_symlink(), "`{folder}` is a link: remove it, or give another folder with --out");
         let file = File::open(&folder).with_context(|| format!("failed to open `{folder}`"))?;
@@ -168,6 +178,17 @@ fn take(out: &Utf8Path, jobs: &[JobId]) -> anyhow::Result<Vec<File>> {
         }
     };
     jobs.iter().map(take).collect()
+}
+
+/// Finds out now what every report would tell at the end of a build.
+fn check_writable(folder: &Utf8Path) -> anyhow::Result<()> {
+    probe(folder).map_err(|error| load::not_ours("write to", folder, &error).into())
+}
+
+fn probe(folder: &Utf8Path) -> std::io::Result<()> {
+    let path = folder.join(format!(".probe-{}", std::process::id()));
+    File::create(&path)?;
+    std::fs::remove_file(&path)
 }
 
 /// The manifests of the jobs that came to an image; a job that failed has none.
@@ -196,6 +217,14 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+
+    #[test]
+    fn a_report_that_was_not_written_fails_a_run_and_hides_no_cancel() {
+        let unwritten = || Err(anyhow::anyhow!("failed to write `junit.xml`"));
+        assert!(conclude(Ending::Success, unwritten(), false).is_err());
+        assert_eq!(conclude(Ending::Success, Ok(()), false).unwrap(), Exit::Done);
+        assert_eq!(conclude(Ending::Cancelled(15), unwritten(), false).unwrap(), Exit::Cancelled(15));
+    }
 
     #[test]
     fn two_runs_never_build_the_same_job_into_one_folder() {

@@ -96,7 +96,7 @@ impl Folders {
     pub(super) fn create(out: &Utf8Path, cache: Option<&Utf8Path>) -> anyhow::Result<Self> {
         let cache = cache.map_or_else(default_cache, |cache| Ok(cache.to_owned()))?;
         for folder in [out, &cache] {
-            std::fs::create_dir_all(folder).with_context(|| format!("failed to create the folder `{folder}`"))?;
+            std::fs::create_dir_all(folder).map_err(|error| not_ours("create", folder, &error))?;
         }
         Self::existing(out, Some(&cache))?.with_context(|| format!("the folder `{out}` is gone"))
     }
@@ -114,6 +114,14 @@ impl Folders {
         let cache = real(&cache)?.unwrap_or(cache);
         Ok(Some(Self { out, cache }))
     }
+}
+
+/// A folder that we can't write to, and what to do about it.
+pub(super) fn not_ours(what: &str, folder: &Utf8Path, error: &std::io::Error) -> Wrong {
+    Wrong::new(format!("failed to {what} the folder `{folder}`: {error}")).hint(
+        "ovenbird writes images and reports to --out and downloads to --cache-dir: name folders that are writable, or mount \
+         the workspace without `ro` (a container's user must own it)",
+    )
 }
 
 /// The user's cache folder, by the XDG base directory specification.

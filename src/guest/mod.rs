@@ -12,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::event::Stream;
+use crate::event::{Failure, Stream};
 
 pub mod local;
 mod script;
@@ -55,6 +55,12 @@ pub trait Guest: Send + Sync {
     /// # Errors
     /// The guest does not come back within `deadline`, or comes back without having rebooted.
     async fn reboot(&self, deadline: Duration, cancel: &CancellationToken) -> Result<(), GuestError>;
+
+    /// Why the machine has ended, where someone watches it: what broke a connection is not told by the connection.
+    /// None while it runs.
+    async fn post_mortem(&self) -> Option<Failure> {
+        None
+    }
 
     /// Runs a command and collects what it prints, at most [`CAPTURE_LIMIT`] bytes a stream.
     ///

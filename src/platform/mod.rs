@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::context::JobCtx;
-use crate::event::Failure;
+use crate::event::{Failure, Kept};
 use crate::guest::Guest;
 use crate::image::seal::SealPlan;
 
@@ -92,5 +92,5 @@ pub struct Evidence {
     /// The diagnosis, when the machine itself tells one: a panic, an emergency shell, QEMU's own error.
     pub diagnosis: Option<Failure>,
     /// Files kept in the job's folder.
-    pub files: Vec<String>,
+    pub files: Vec<Kept>,
 }

@@ -26,7 +26,8 @@ use super::testing::{Buffer, at};
 use super::text::Paint;
 use super::{gitlab, testing};
 use crate::event::{
-    Artifact, Body, Event, Failure, JobFinished, JobId, Outcome, Phase, Place, StepFinished, Stream, Unit,
+    Artifact, Body, Event, Failure, JobFinished, JobId, Kept, KeptKind, Outcome, Phase, Place, StepFinished, Stream,
+    Unit,
 };
 
 /// Whatever comes from outside of this program, in every place where an event can hold it.
@@ -83,6 +84,7 @@ fn run_saying(text: &str) -> Vec<Event> {
             Body::Failure(elsewhere.clone()),
             step(outcome),
             Body::Artifact(artifact.clone()),
+            Body::Kept(Kept { file: text(), kind: KeptKind::Journal }),
             finished(outcome),
         ];
         events.extend(bodies.map(|body| at(1.0, Some(job), body)));

@@ -92,6 +92,10 @@ struct Case {
     result: Verdict,
     /// File and line of a failure.
     place: Option<(String, u32)>,
+    /// How often a step was tried, where that was more than once.
+    attempts: Option<u32>,
+    /// Paths of what was kept of a failure.
+    attachments: Vec<String>,
 }
 
 enum Verdict {
@@ -130,7 +134,13 @@ impl Suite {
             Some(Outcome::Success | Outcome::Failure) => None,
         };
         let place = untold.first().and_then(|trouble| place_of(trouble, setting));
-        cases.extend(whole.map(|result| Case { name: WHOLE.to_owned(), seconds: 0.0, result, place }));
+        let (name, attachments) = (WHOLE.to_owned(), Vec::new());
+        cases.extend(whole.map(|result| Case { name, seconds: 0.0, result, place, attempts: None, attachments }));
+        // GitLab shows what a failed case names, and in each the first file only.
+        if let Some(failed) = cases.iter_mut().find(|case| matches!(case.result, Verdict::Failed { .. })) {
+            let path = |file: &String| setting.output(camino::Utf8Path::new(&job.id.0).join(file));
+            failed.attachments = job.kept.iter().map(|kept| path(&kept.file)).collect();
+        }
         let timestamp = job.begin.map(|begin| begin.format("%Y-%m-%dT%H:%M:%S").to_string());
         Self { name: job.id.0.clone(), timestamp, seconds, cases }
     }
@@ -153,7 +163,9 @@ impl Case {
             true => Verdict::Skipped("cancelled".to_owned()),
             false => Verdict::of(part, &troubles, setting),
         };
-        Self { name: part.what.title(), seconds: part.seconds.unwrap_or(0.0), result, place }
+        let attempts = part.step.as_ref().map(|step| step.attempts).filter(|attempts| *attempts > 1);
+        let (name, seconds) = (part.what.title(), part.seconds.unwrap_or(0.0));
+        Self { name, seconds, result, place, attempts, attachments: Vec::new() }
     }
 }
 
@@ -235,6 +247,7 @@ fn case(case: &Case, suite: &str) -> String {
         attributes.extend([("file", file.clone()), ("line", line.to_string())]);
     }
     let begin = open("testcase", &attributes);
+    let attempts = case.attempts.map(|attempts| properties(&[("attempts", attempts.to_string())]));
     let inner = match &case.result {
         Verdict::Passed => String::new(),
         Verdict::PassedWith(remark) => format!("      <system-out>{}</system-out>\n", escaped(remark)),
@@ -243,7 +256,23 @@ fn case(case: &Case, suite: &str) -> String {
             element("failure", &[("type", "failure".to_owned()), ("message", message.clone())], text)
         }
     };
-    format!("    {begin}{inner}    </testcase>\n")
+    // Not as text of others, which must not name files. One element for all: GitLab takes no list of them.
+    let attachments: Vec<String> =
+        case.attachments.iter().map(|path| format!("[[ATTACHMENT|{}]]", escaped(path))).collect();
+    let attachments = match attachments.is_empty() {
+        true => String::new(),
+        false => format!("      <system-out>{}</system-out>\n", attachments.join("\n")),
+    };
+    format!("    {begin}{}{inner}{attachments}    </testcase>\n", attempts.unwrap_or_default())
+}
+
+/// What JUnit's form has no attribute for.
+fn properties(pairs: &[(&str, String)]) -> String {
+    let one = |(name, value): &(&str, String)| {
+        let attributes = [("name", (*name).to_owned()), ("value", value.clone())];
+        format!("        {}</property>\n", open("property", &attributes).trim_end())
+    };
+    format!("      <properties>\n{}      </properties>\n", pairs.iter().map(one).collect::<String>())
 }
 
 fn element(name: &str, attributes: &[(&str, String)], text: &str) -> String {
@@ -289,13 +318,20 @@ mod tests {
     /// Elements of Jenkins' `junit-10.xsd` as far as they are used here: attributes that are required, that are allowed
     /// besides, and children. GitLab and others read `file` and `line` of a case, which the schema does not know.
     type Rule = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
-    const SCHEMA: [Rule; 6] = [
+    const SCHEMA: [Rule; 8] = [
         ("testsuites", &[], &["name", "tests", "failures", "errors", "time"], &["testsuite"]),
         ("testsuite", &["name", "tests", "failures", "errors"], &["skipped", "time", "timestamp"], &["testcase"]),
-        ("testcase", &["name"], &["classname", "time", "file", "line"], &["skipped", "failure", "system-out"]),
+        (
+            "testcase",
+            &["name"],
+            &["classname", "time", "file", "line"],
+            &["properties", "skipped", "failure", "system-out"],
+        ),
         ("failure", &[], &["type", "message"], &[]),
         ("skipped", &[], &["type", "message"], &[]),
         ("system-out", &[], &[], &[]),
+        ("properties", &[], &[], &["property"]),
+        ("property", &["name", "value"], &[], &[]),
     ];
 
     #[track_caller]
@@ -356,6 +392,9 @@ mod tests {
           at images/ovenbird.yml:21:7
           command: apt-get install -y ngnix
           | E: Unable to locate package ngnix</failure>
+              <system-out>[[ATTACHMENT|web-trixie/screenshot.png]]
+        [[ATTACHMENT|web-trixie/console.txt]]
+        [[ATTACHMENT|web-trixie/journal.txt]]</system-out>
             </testcase>
           </testsuite>
           <testsuite name="crash" tests="1" failures="1" errors="0" skipped="0" time="1.000" timestamp="2026-11-21T12:01:00">
@@ -437,6 +476,8 @@ mod tests {
                     seconds: 0.0,
                     result: Verdict::Failed { message: text.to_owned(), text: text.to_owned() },
                     place: Some((text.to_owned(), 1)),
+                    attempts: Some(2),
+                    attachments: Vec::new(),
                 }],
             }]);
             check_schema(&xml);

@@ -119,6 +119,7 @@ fn body(body: &Body) -> Vec<String> {
             let (file, size) = (text::line(&artifact.file), text::bytes(artifact.size));
             format!("   artifact {file}: {size}, sha256 {}", text::line(&artifact.sha256))
         }
+        Body::Kept(kept) => format!("   kept {}", text::line(&kept.file)),
         Body::Progress { .. } | Body::RunStarted { .. } | Body::RunFinished { .. } => return Vec::new(),
     };
     vec![line]
@@ -198,7 +199,7 @@ mod tests {
     fn a_failed_jobs_log_holds_the_failure() {
         let (folder, result) = logs_of(&scripted_run());
         result.unwrap();
-        insta::assert_snapshot!(log(&folder, "web-trixie"), @r"
+        insta::assert_snapshot!(log(&folder, "web-trixie"), @"
         # ovenbird 0.1.0, run r-7f3a, job web-trixie, 2026-11-21 (times are UTC)
         12:00:00.300 == job: web on qemu
         12:00:00.300 == phase steps
@@ -211,6 +212,9 @@ mod tests {
         12:00:02.300   | E: Unable to locate package ngnix
         12:00:02.300 -- step 1: failure after 2.0s
         12:00:02.300 -- phase steps: 2.0s
+        12:00:02.400    kept console.txt
+        12:00:02.400    kept screenshot.png
+        12:00:02.500    kept journal.txt
         12:00:03.300 == job: failure after 3.0s: step `Install nginx` failed (exit status 100)
         ");
     }

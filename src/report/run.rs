@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::text;
-use crate::event::{Artifact, Body, Event, Failure, JobFinished, JobId, Outcome, Phase, StepFinished};
+use crate::event::{Artifact, Body, Event, Failure, JobFinished, JobId, Kept, Outcome, Phase, StepFinished};
 
 /// A run, as far as it came.
 #[derive(Default)]
@@ -25,6 +25,8 @@ pub(super) struct Job {
     /// Failures and warnings, as they came.
     pub(super) troubles: Vec<Trouble>,
     pub(super) artifacts: Vec<Artifact>,
+    /// What was kept of a failure; a picture, which says most at a glance, first.
+    pub(super) kept: Vec<Kept>,
     /// What runs the machine, and why.
     pub(super) accelerator: Option<(String, String)>,
     pub(super) end: Option<JobFinished>,
@@ -162,8 +164,8 @@ impl Trouble {
 
 impl Job {
     fn new(id: JobId) -> Self {
-        let (parts, troubles, artifacts) = (Vec::new(), Vec::new(), Vec::new());
-        Self { id, begin: None, parts, troubles, artifacts, accelerator: None, end: None }
+        let (parts, troubles, artifacts, kept) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { id, begin: None, parts, troubles, artifacts, kept, accelerator: None, end: None }
     }
 
     pub(super) fn outcome(&self) -> Option<Outcome> {
@@ -193,6 +195,10 @@ impl Job {
             Body::Warning(failure) => self.trouble(Severity::Warning, failure),
             Body::Failure(failure) => self.trouble(Severity::Error, failure),
             Body::Artifact(artifact) => self.artifacts.push(artifact.clone()),
+            Body::Kept(kept) => {
+                let after = self.kept.partition_point(|other| other.kind <= kept.kind);
+                self.kept.insert(after, kept.clone());
+            }
             _ => {}
         }
     }

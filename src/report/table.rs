@@ -6,10 +6,11 @@ use std::io::{self, Write};
 
 use camino::Utf8PathBuf;
 
+use super::run::{Job, Run, What};
 use super::sinks::{Sink, write_unless_closed};
 use super::text::{self, Paint};
 use super::{failure, log};
-use crate::event::{Artifact, Body, Event, Failure, JobFinished, JobId, Outcome, Phase, StepFinished};
+use crate::event::{Event, Failure, Outcome, Phase, StepFinished};
 
 /// Digits of a digest that tell two files apart at a glance; `SHA256SUMS` has all of them.
 const SHORT_DIGEST: usize = 12;
@@ -22,37 +23,12 @@ pub(super) struct Table<W> {
     writer: W,
     out: Utf8PathBuf,
     paint: Paint,
-    /// In plan order.
-    order: Vec<JobId>,
-    jobs: BTreeMap<JobId, Job>,
-    seconds: Option<f64>,
-}
-
-/// What is known of a job.
-#[derive(Default)]
-struct Job {
-    end: Option<JobFinished>,
-    phases: BTreeMap<Phase, f64>,
-    steps: Vec<StepFinished>,
-    artifacts: Vec<Artifact>,
-    failures: Vec<Failure>,
+    run: Run,
 }
 
 impl<W: Write + Send> Table<W> {
     pub(super) fn new(writer: W, out: Utf8PathBuf, paint: Paint) -> Self {
-        Self { writer, out, paint, order: Vec::new(), jobs: BTreeMap::new(), seconds: None }
-    }
-
-    fn job(&mut self, id: &JobId) -> &mut Job {
-        if !self.order.contains(id) {
-            self.order.push(id.clone());
-        }
-        self.jobs.entry(id.clone()).or_default()
-    }
-
-    /// The jobs in plan order, those that nothing is known of included.
-    fn rows(&self) -> impl Iterator<Item = (&JobId, Option<&Job>)> {
-        self.order.iter().map(|id| (id, self.jobs.get(id)))
+        Self { writer, out, paint, run: Run::default() }
     }
 
     fn text(&self) -> String {
@@ -63,12 +39,11 @@ impl<W: Write + Send> Table<W> {
 
     fn results(&self) -> String {
         let mut grid = Grid::new(&["job", "result", "time", "artifact", "size", "sha256"], &[2, 4]);
-        for (id, job) in self.rows() {
-            let end = job.and_then(|job| job.end.as_ref());
-            let outcome = end.map(|end| end.outcome);
-            let seconds = end.map(|end| text::duration(end.seconds)).unwrap_or_default();
-            let mut first = vec![text::line(&id.0), outcome.map_or("not run", text::outcome).to_owned(), seconds];
-            for artifact in job.map(|job| job.artifacts.as_slice()).unwrap_or_default() {
+        for job in &self.run.jobs {
+            let seconds = job.end.as_ref().map(|end| text::duration(end.seconds)).unwrap_or_default();
+            let outcome = job.outcome().map_or("not run", text::outcome).to_owned();
+            let mut first = vec![text::line(&job.id.0), outcome, seconds];
+            for artifact in &job.artifacts {
                 let digest = text::line(&artifact.sha256).chars().take(SHORT_DIGEST).collect();
                 first.extend([text::line(&artifact.file), text::bytes(artifact.size), digest]);
                 grid.rows.push(std::mem::replace(&mut first, vec![String::new(); 3]));
@@ -88,17 +63,17 @@ impl<W: Write + Send> Table<W> {
 
     /// Where the time went, a column a phase.
     fn times(&self) -> String {
-        let mut phases: Vec<Phase> = self.jobs.values().flat_map(|job| job.phases.keys().copied()).collect();
+        let times: Vec<_> = self.run.jobs.iter().map(|job| (job, phases_of(job))).collect();
+        let mut phases: Vec<Phase> = times.iter().flat_map(|(_, phases)| phases.keys().copied()).collect();
         phases.sort_unstable();
         phases.dedup();
         let mut titles = vec!["time by phase"];
         titles.extend(phases.iter().map(|phase| phase.as_str()));
         let right: Vec<usize> = (1..titles.len()).collect();
         let mut grid = Grid::new(&titles, &right);
-        for (id, job) in self.rows() {
-            let Some(job) = job.filter(|job| !job.phases.is_empty()) else { continue };
-            let mut row = vec![text::line(&id.0)];
-            let cell = |phase| job.phases.get(phase).copied().map(text::duration).unwrap_or_else(|| "-".to_owned());
+        for (job, times) in times.iter().filter(|(_, times)| !times.is_empty()) {
+            let mut row = vec![text::line(&job.id.0)];
+            let cell = |phase| times.get(phase).copied().map(text::duration).unwrap_or_else(|| "-".to_owned());
             row.extend(phases.iter().map(cell));
             grid.rows.push(row);
         }
@@ -107,12 +82,8 @@ impl<W: Write + Send> Table<W> {
 
     /// How long steps took: all of them in order, or the slowest.
     fn steps(&self) -> String {
-        let mut steps: Vec<(&JobId, &StepFinished)> = self
-            .rows()
-            .filter_map(|(id, job)| job.map(|job| (id, job)))
-            .flat_map(|(id, job)| job.steps.iter().map(move |step| (id, step)))
-            .filter(|(_, step)| step.outcome != Outcome::Skipped)
-            .collect();
+        let all = self.run.jobs.iter().flat_map(|job| steps_of(job).into_iter().map(|step| (&job.id, step)));
+        let mut steps: Vec<_> = all.filter(|(_, step)| step.outcome != Outcome::Skipped).collect();
         let title = if steps.len() > MOST_STEPS { "slowest steps" } else { "steps" };
         if steps.len() > MOST_STEPS {
             steps.sort_by(|(_, a), (_, b)| b.seconds.total_cmp(&a.seconds));
@@ -134,20 +105,19 @@ impl<W: Write + Send> Table<W> {
     /// Why the failed jobs failed, and where to read on.
     fn failures(&self) -> String {
         let mut lines = Vec::new();
-        for (id, job) in self.rows() {
-            let Some(job) = job else { continue };
+        for job in &self.run.jobs {
             let Some(end) = job.end.as_ref().filter(|end| end.outcome == Outcome::Failure) else { continue };
-            let mut failures: Vec<Failure> =
-                job.failures.iter().filter(|error| job.ended_for(error)).cloned().collect();
+            let failures = job.failures().map(|trouble| &trouble.failure);
+            let mut failures: Vec<Failure> = failures.filter(|failure| ended_for(job, failure)).cloned().collect();
             if failures.is_empty() {
                 failures.push(Failure::new(end.reason.clone().unwrap_or_else(|| "failed".to_owned())));
             }
             for error in failures {
                 // The excerpt was shown when it happened, and is in the log.
                 let short = Failure { excerpt: Vec::new(), ..error };
-                lines.extend(failure::block(&text::line(&id.0), &short));
+                lines.extend(failure::block(&text::line(&job.id.0), &short));
             }
-            lines.push(format!("  log: {}", log::path(&self.out, id)));
+            lines.push(format!("  log: {}", log::path(&self.out, &job.id)));
         }
         if lines.is_empty() {
             return String::new();
@@ -156,54 +126,49 @@ impl<W: Write + Send> Table<W> {
     }
 
     fn verdict(&self) -> String {
-        let built = self.rows().filter(|(_, job)| job.is_some_and(Job::is_success)).count();
-        let time = self.seconds.map(|seconds| format!(" in {}", text::duration(seconds))).unwrap_or_default();
-        let jobs = if self.order.len() == 1 { "job" } else { "jobs" };
+        let built = self.run.count(Some(Outcome::Success));
+        let time = self.run.end.map(|(_, seconds)| format!(" in {}", text::duration(seconds))).unwrap_or_default();
+        let jobs = if self.run.jobs.len() == 1 { "job" } else { "jobs" };
         let files = match built {
             0 => String::new(),
             _ => format!(" Files and full digests (SHA256SUMS) are in {}/<job>/.", self.out),
         };
-        format!("Built {built} of {} {jobs}{time}.{files}\n", self.order.len())
+        format!("Built {built} of {} {jobs}{time}.{files}\n", self.run.jobs.len())
     }
 }
 
-impl Job {
-    fn is_success(&self) -> bool {
-        self.end.as_ref().is_some_and(|end| end.outcome == Outcome::Success)
+/// A phase that comes again, as after a retry, took all of it.
+fn phases_of(job: &Job) -> BTreeMap<Phase, f64> {
+    let mut phases = BTreeMap::new();
+    for part in &job.parts {
+        if let (What::Phase(phase), Some(seconds)) = (&part.what, part.seconds) {
+            *phases.entry(*phase).or_default() += seconds;
+        }
     }
+    phases
+}
 
-    /// Whether the failure made the job fail: that of a step with `continue-on-error` did not.
-    fn ended_for(&self, failure: &Failure) -> bool {
-        let forgiven = |step| self.steps.iter().any(|end| end.step == step && end.conclusion == Outcome::Success);
-        !failure.step.is_some_and(forgiven)
-    }
+/// A step that uses a file ends after the steps of the file, and is listed before them.
+fn steps_of(job: &Job) -> Vec<&StepFinished> {
+    let mut steps: Vec<_> = job.parts.iter().filter_map(|part| part.step.as_ref()).collect();
+    steps.sort_by_key(|step| step.step);
+    steps
+}
+
+/// Whether the failure made the job fail: that of a step with `continue-on-error` did not.
+fn ended_for(job: &Job, failure: &Failure) -> bool {
+    let forgiven = |step| steps_of(job).iter().any(|end| end.step == step && end.conclusion == Outcome::Success);
+    !failure.step.is_some_and(forgiven)
 }
 
 impl<W: Write + Send> Sink for Table<W> {
     fn on_event(&mut self, event: &Event) {
-        match (&event.event, &event.job) {
-            (Body::RunStarted { jobs, .. }, _) => self.order.clone_from(jobs),
-            (Body::RunFinished { seconds, .. }, _) => self.seconds = Some(*seconds),
-            (Body::JobFinished(end), Some(id)) => self.job(id).end = Some((**end).clone()),
-            (Body::PhaseFinished { phase, seconds }, Some(id)) => {
-                // A phase that comes again, as after a retry, took all of it.
-                *self.job(id).phases.entry(*phase).or_default() += seconds;
-            }
-            (Body::StepFinished(step), Some(id)) => {
-                // A step that uses a file ends after the steps of the file, and is listed before them.
-                let steps = &mut self.job(id).steps;
-                let after = steps.partition_point(|other| other.step < step.step);
-                steps.insert(after, step.clone());
-            }
-            (Body::Artifact(artifact), Some(id)) => self.job(id).artifacts.push(artifact.clone()),
-            (Body::Failure(failure), Some(id)) => self.job(id).failures.push(failure.clone()),
-            _ => {}
-        }
+        self.run.take(event);
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         // A run that never began has nothing to show.
-        if self.order.is_empty() {
+        if self.run.jobs.is_empty() {
             return Ok(());
         }
         let table = format!("\n{}", self.text());
@@ -258,6 +223,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+    use crate::event::{Artifact, Body, JobId};
     use crate::report::testing::{Buffer, at, finished, scripted_run};
 
     fn table(events: &[Event], colour: bool) -> String {

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::event::{
-    Artifact, Body, Event, Failure, JobFinished, JobId, Outcome, Phase, Place, StepFinished, Stream, Unit, WIRE_VERSION,
+    Artifact, Body, Event, Failure, JobFinished, JobId, Kept, KeptKind, Outcome, Phase, Place, StepFinished, Stream,
+    Unit, WIRE_VERSION,
 };
 
 /// Bytes that a sink wrote, readable while the sink still has its clone.
@@ -63,6 +64,10 @@ fn artifact(file: &str, format: &str, size: u64, digit: char) -> Body {
         virtual_size: 4 << 30,
         sha256: digit.to_string().repeat(64),
     })
+}
+
+fn kept(file: &str, kind: KeptKind) -> Body {
+    Body::Kept(Kept { file: file.to_owned(), kind })
 }
 
 /// A run of five jobs: one is built, one has a failing step, one's process crashes, one is cancelled while it works, and
@@ -148,6 +153,9 @@ fn failing_job(started: Body) -> Vec<Event> {
         (2.3, Body::Failure(failure)),
         (2.3, step_finished(0, "Install nginx", Outcome::Failure, Outcome::Failure, 2.0)),
         (2.3, Body::PhaseFinished { phase: Phase::Steps, seconds: 2.0 }),
+        (2.4, kept("console.txt", KeptKind::Console)),
+        (2.4, kept("screenshot.png", KeptKind::Screenshot)),
+        (2.5, kept("journal.txt", KeptKind::Journal)),
         (3.3, finished(Outcome::Failure, 3.0, Some("step `Install nginx` failed (exit status 100)"))),
     ]
     .map(|(seconds, body)| at(seconds, job, body))

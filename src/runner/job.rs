@@ -1,5 +1,7 @@
 //! The life of one job, inside its own process: from the messages on standard input to the last event.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,9 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::evidence::{self, CONSOLE, JOURNAL, disarmed};
 use super::record::Record;
 use super::wire::{self, HEARTBEAT, HEARTBEAT_LINE, Start};
-use crate::context::{Cancelled, Events, JobCtx, failure_of, is_cancelled};
+use crate::context::{Cancelled, Events, JobCtx, clean_line, failure_of, is_cancelled};
 use crate::event::{Artifact, Body, Event, Failure, JobFinished, JobId, Outcome, Phase};
 use crate::guest::Guest;
 use crate::guest::local::Local;
@@ -31,7 +34,10 @@ use crate::step;
 const UNWIND: Duration = Duration::from_secs(4);
 
 /// Fields of events that hold words of our own. Redacted, they would be no events any more.
-const WORDS: [&str; 6] = ["type", "phase", "stream", "unit", "outcome", "conclusion"];
+const WORDS: [&str; 7] = ["type", "phase", "stream", "unit", "outcome", "conclusion", "kind"];
+
+/// A console without line ends is cleaned in pieces of so many bytes.
+const LONGEST_LINE: u64 = 1 << 20;
 
 /// Runs the job that standard input describes, and writes its events to `output`.
 ///
@@ -136,7 +142,8 @@ async fn live(start: Start, secrets: &Secrets, events: Events, cancel: Cancellat
         Err(error) => Err(error),
         Ok(house) => {
             let built = within_time(&cancel, build(&house.ctx, &start.job, secrets)).await;
-            let closed = house.close();
+            let disarmed = disarm_console(&house.ctx.out);
+            let closed = disarmed.and(house.close());
             built.and_then(|manifest| closed.map(|()| manifest))
         }
     };
@@ -219,12 +226,34 @@ fn remove_old_outputs(out: &Utf8Path, stem: &str) -> anyhow::Result<()> {
     let compressed = [Compression::Zstd, Compression::Gzip, Compression::Xz]
         .map(|compression| Output { format: DiskFormat::Raw, compress: Some(compression) });
     let images = plain.into_iter().chain(compressed).map(|output| output.file_name(stem));
-    let others = ["manifest.json", "SHA256SUMS", "console.txt", "screenshot.png"].map(str::to_owned);
+    let others = ["manifest.json", "SHA256SUMS", CONSOLE, "screenshot.png", JOURNAL].map(str::to_owned);
     for name in images.chain(others) {
         let path = out.join(name);
         crate::journal::cleanup::remove(&path).with_context(|| format!("failed to remove the old `{path}`"))?;
     }
     Ok(())
+}
+
+/// Takes out of the console's file what a terminal or a CI runner would obey, for someone may print it. Secrets never come
+/// into it.
+fn disarm_console(out: &Utf8Path) -> anyhow::Result<()> {
+    let path = out.join(CONSOLE);
+    if !path.exists() {
+        return Ok(());
+    }
+    let part = out.join(".console.txt.part");
+    let rewrite = || {
+        let mut reader = BufReader::new(File::open(&path)?);
+        let mut writer = BufWriter::new(File::create(&part)?);
+        let mut line = Vec::new();
+        while reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? > 0 {
+            writeln!(writer, "{}", disarmed(&clean_line(&line)))?;
+            line.clear();
+        }
+        writer.into_inner()?.sync_all()?;
+        std::fs::rename(&part, &path)
+    };
+    rewrite().with_context(|| format!("failed to clean `{path}`"))
 }
 
 /// From a resolved job to files and a manifest; returns the manifest's path.
@@ -239,6 +268,7 @@ async fn build(ctx: &JobCtx, job: &Job, secrets: &Secrets) -> anyhow::Result<Utf
     };
     let (mut machine, guest) = record.phase(ctx, Phase::Boot, booted).await?;
     record.facts = machine.facts();
+    let reachable = guest.as_ref().ok().cloned();
     let provisioned = match guest {
         Ok(guest) => provision(ctx, job, secrets, machine.as_mut(), guest, &mut record).await,
         Err(error) => Err(error),
@@ -246,10 +276,17 @@ async fn build(ctx: &JobCtx, job: &Job, secrets: &Secrets) -> anyhow::Result<Utf
     if let Err(error) = &provisioned
         && !is_cancelled(error)
     {
-        keep_evidence(ctx, machine.as_mut(), error).await;
+        let (guest, redactor) = (reachable.as_deref(), secrets.redactor());
+        evidence::keep(ctx, machine.as_mut(), guest, &redactor, error).await;
     }
     let finished = match provisioned {
-        Ok(sealed) => finish(ctx, job, machine.as_mut(), &sealed, &mut record).await,
+        Ok(sealed) => {
+            let finished = finish(ctx, job, machine.as_mut(), &sealed, &mut record).await;
+            if finished.as_ref().is_err_and(|error| !is_cancelled(error)) {
+                evidence::keep_console(ctx).await;
+            }
+            finished
+        }
         Err(error) => Err(error),
     };
     machine.destroy(ctx).await;
@@ -306,19 +343,6 @@ async fn finish(
     let converted = convert::convert(ctx, &disk, &job.outputs, &job.name);
     let artifacts = record.phase(ctx, Phase::Convert, converted).await?;
     Ok((inspection, artifacts))
-}
-
-/// Keeps what the machine tells of a failure. Its own diagnosis is told too, unless it is the failure itself.
-async fn keep_evidence(ctx: &JobCtx, machine: &mut dyn Machine, error: &anyhow::Error) {
-    let evidence = machine.evidence(ctx).await;
-    if let Some(diagnosis) = evidence.diagnosis
-        && !format!("{error:#}").contains(&diagnosis.message)
-    {
-        ctx.events.emit(Body::Failure(diagnosis)).await;
-    }
-    for file in evidence.files {
-        ctx.events.note(format!("Kept {file} in the job's folder.")).await;
-    }
 }
 
 #[cfg(test)]

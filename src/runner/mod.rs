@@ -10,6 +10,7 @@
 //!
 //! May know of every room but `cli` and `report`.
 
+mod evidence;
 pub mod job;
 pub mod policy;
 mod process;

@@ -319,8 +319,20 @@ impl Sequence<'_> {
         if scene.step.continue_on_error || frame.forgiven {
             scene.ctx.events.warn(failure).await;
         } else {
+            self.report_machine(scene).await;
             scene.ctx.events.emit(Body::Failure(failure.clone())).await;
             self.summary.failure.get_or_insert(failure);
+        }
+    }
+
+    /// Tells first why the machine has ended, if it has: what the step says of it is only that it was left alone.
+    async fn report_machine(&mut self, scene: &Scene<'_>) {
+        if self.summary.failure.is_none()
+            && let Some(reason) = scene.guest.post_mortem().await
+        {
+            let reason = Failure { step: Some(scene.step.index), ..reason };
+            scene.ctx.events.emit(Body::Failure(reason.clone())).await;
+            self.summary.failure = Some(reason);
         }
     }
 

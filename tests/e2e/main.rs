@@ -14,4 +14,5 @@ mod kill;
 #[path = "../support/mod.rs"]
 mod shared;
 mod support;
+mod told;
 mod unhappy;

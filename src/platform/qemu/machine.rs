@@ -16,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::arguments::{Accelerator, DiskFile};
 use super::console::{Console, Pipe};
-use super::diagnose::{Finding, Kind};
+use super::diagnose::Kind;
 use super::disk;
-use super::life::{Life, Trouble, Watcher, screenshot};
+use super::life::{Life, Watcher, screenshot};
 use super::qmp::{Qmp, QmpError, forwarded_port};
 use super::seed::Keys;
+use super::witness::{Witness, Witnessed, explained};
 use crate::context::{Cancelled, Explained, JobCtx};
-use crate::event::Failure;
+use crate::event::{Failure, Kept, KeptKind};
 use crate::guest::ssh::{self, CipherOrder, HostKey, SshConfig};
 use crate::guest::{self, Guest, GuestError};
 use crate::image::seal::SealPlan;
@@ -36,13 +37,10 @@ const SHUTDOWN_KVM: Duration = Duration::from_secs(120);
 const SHUTDOWN_TCG: Duration = Duration::from_secs(300);
 /// A process that was sent SIGKILL is gone within milliseconds, or hangs in the kernel.
 const END_DEADLINE: Duration = Duration::from_secs(1);
-/// From the end of QEMU's monitor to the end of its process.
-const LAST_WORDS_DEADLINE: Duration = Duration::from_secs(3);
 /// A picture is worth no more than this.
 const SCREENSHOT_DEADLINE: Duration = Duration::from_secs(3);
-/// Lines of the console that an error shows.
-const EXCERPT_LINES: usize = 15;
 const SCREENSHOT: &str = "screenshot.png";
+const CONSOLE: &str = "console.txt";
 
 /// Asks the guest to switch itself off. systemd is asked without waiting, so that the command ends before the connection.
 const POWER_OFF: &str = "if [ -d /run/systemd/system ]; then systemctl --no-block poweroff; else poweroff; fi";
@@ -73,7 +71,6 @@ pub(super) struct Launched {
 /// A machine in QEMU. Dropped, it is ended.
 pub struct QemuMachine {
     accelerator: Accelerator,
-    console: Console,
     keys: Arc<Keys>,
     connect: Connect,
     disk: DiskFile,
@@ -81,9 +78,7 @@ pub struct QemuMachine {
     facts: Facts,
     traces: Vec<String>,
     power_on: Instant,
-    qmp: Qmp,
-    life: watch::Receiver<Life>,
-    kill: CancellationToken,
+    witness: Witness,
     watcher: Option<JoinHandle<()>>,
     /// Where the guest's SSH is on this machine's loopback.
     port: u16,
@@ -116,9 +111,10 @@ impl QemuMachine {
             kill: kill.clone(),
             screenshot: ctx.out.join(SCREENSHOT),
         };
+        let (console, disk) = (launched.console, launched.disk.path.clone());
+        let witness = Witness { life, console, qmp, kill, disk };
         let mut machine = Self {
             accelerator: launched.accelerator,
-            console: launched.console,
             keys: launched.keys,
             connect: launched.connect,
             disk: launched.disk,
@@ -126,9 +122,7 @@ impl QemuMachine {
             facts: launched.facts,
             traces: launched.traces,
             power_on: launched.power_on,
-            qmp,
-            life,
-            kill,
+            witness,
             watcher: Some(tokio::spawn(watcher.watch())),
             port: 0,
             guest: None,
@@ -144,7 +138,7 @@ impl QemuMachine {
     }
 
     async fn learn_port(&self, ctx: &JobCtx) -> anyhow::Result<u16> {
-        let ask = self.qmp.execute("human-monitor-command", json!({ "command-line": "info usernet" }));
+        let ask = self.witness.qmp.execute("human-monitor-command", json!({ "command-line": "info usernet" }));
         let answer = tokio::select! {
             () = ctx.cancel.cancelled() => bail!(Cancelled),
             answer = ask => answer,
@@ -153,76 +147,24 @@ impl QemuMachine {
             Ok(table) => forwarded_port(table.as_str().unwrap_or_default())
                 .context("QEMU did not say which port it forwards to the guest"),
             Err(QmpError::Closed) => {
-                self.wait_for_end().await;
-                bail!(Explained(self.reason().unwrap_or_else(|| Failure::new("QEMU closed its monitor and stays"))))
+                self.witness.wait_for_end().await;
+                bail!(Explained(
+                    self.witness.reason().unwrap_or_else(|| Failure::new("QEMU closed its monitor and stays"))
+                ))
             }
             Err(error) => bail!(error),
         }
     }
 
-    /// Waits a moment until the process of a closed monitor has ended too, for its last words.
-    async fn wait_for_end(&self) {
-        let mut life = self.life.clone();
-        let _ = timeout(LAST_WORDS_DEADLINE, life.wait_for(|life| life.end.is_some())).await;
-    }
-
-    /// Why the machine can't go on; none when it can, or when we ended it.
-    fn reason(&self) -> Option<Failure> {
-        let life = self.life.borrow().clone();
-        if let Some(trouble) = life.trouble {
-            return Some(self.trouble(&trouble));
-        }
-        let end = life.end?;
-        if self.kill.is_cancelled() {
-            return None;
-        }
-        if life.powered_off {
-            return Some(Failure { excerpt: self.excerpt(), ..Failure::new("the guest switched itself off") });
-        }
-        let hint = (end.status.contains("SIGKILL")).then(|| {
-            "someone ended it, or the kernel did because memory ran out: `memory:` must fit into this machine".into()
-        });
-        let excerpt = if end.stderr.is_empty() { self.excerpt() } else { end.stderr };
-        Some(Failure { hint, excerpt, ..Failure::new(format!("QEMU ended by itself ({})", end.status)) })
-    }
-
-    fn trouble(&self, trouble: &Trouble) -> Failure {
-        let excerpt = self.excerpt();
-        match trouble {
-            Trouble::Console(finding) => Failure { excerpt, ..explained(finding) },
-            Trouble::Panicked => Failure {
-                excerpt,
-                hint: Some(Kind::KernelPanic.hint().to_owned()),
-                ..Failure::new(Kind::KernelPanic.message())
-            },
-            Trouble::DiskFull => Failure {
-                hint: Some(format!("the guest's disk is in `{}`: free some space there", self.disk.path)),
-                ..Failure::new("the disk of this machine is full: what the guest wrote could not be kept")
-            },
-            Trouble::DiskFailed(reason) => {
-                Failure::new(format!("QEMU can't write the guest's disk `{}`: {reason}", self.disk.path))
-            }
-            Trouble::Stopped(status) => Failure {
-                hint: Some("try `accelerator: tcg`".to_owned()),
-                ..Failure::new(format!("the accelerator gave up on the guest (`{status}`)"))
-            },
-        }
-    }
-
-    fn excerpt(&self) -> Vec<String> {
-        let tail = self.console.tail();
-        tail[tail.len().saturating_sub(EXCERPT_LINES)..].to_vec()
-    }
-
     /// Why a guest that runs can't be reached.
     fn unreachable(&self, error: &GuestError) -> Failure {
         let failure = match error {
-            GuestError::Deadline { .. } => match self.console.best() {
+            GuestError::Deadline { .. } => match self.witness.console.best() {
                 Some(finding) => {
                     let failure = explained(&finding);
                     Failure { message: format!("{}; {error}", failure.message), ..failure }
                 }
-                None if self.console.tail().is_empty() => Failure {
+                None if self.witness.console.tail().is_empty() => Failure {
                     hint: Some(
                         "the console said nothing: an image with `console=ttyS0` tells more; see `screenshot.png`"
                             .into(),
@@ -242,7 +184,7 @@ impl QemuMachine {
             },
             _ => Failure::new(error.to_string()),
         };
-        Failure { excerpt: self.excerpt(), ..failure }
+        Failure { excerpt: self.witness.excerpt(), ..failure }
     }
 
     /// Asks the guest to switch itself off: in its own words, and by its power button when it does not listen.
@@ -254,13 +196,13 @@ impl QemuMachine {
             }
         }
         // A machine that is gone needs no button.
-        let _ = self.qmp.execute("system_powerdown", json!({})).await;
+        let _ = self.witness.qmp.execute("system_powerdown", json!({})).await;
     }
 
     /// See [`SETTLE`]. What does not settle in time is told, and the steps run beside it.
     async fn settle(&self, ctx: &JobCtx, guest: &dyn Guest) -> anyhow::Result<()> {
         let left = Duration::from_secs(self.connect.timeout).saturating_sub(self.power_on.elapsed());
-        let mut life = self.life.clone();
+        let mut life = self.witness.life.clone();
         let command = guest::Command::new(SETTLE);
         let settled = tokio::select! {
             biased;
@@ -278,7 +220,7 @@ impl QemuMachine {
                 Ok(())
             }
             None => {
-                let reason = self.reason().unwrap_or_else(|| Failure::new("the machine was ended"));
+                let reason = self.witness.reason().unwrap_or_else(|| Failure::new("the machine was ended"));
                 Err(Explained(reason)).context("the guest did not come up")
             }
         }
@@ -289,13 +231,6 @@ impl QemuMachine {
             Accelerator::Kvm => SHUTDOWN_KVM,
             Accelerator::Tcg => SHUTDOWN_TCG,
         }
-    }
-}
-
-fn explained(finding: &Finding) -> Failure {
-    Failure {
-        hint: Some(finding.kind.hint().to_owned()),
-        ..Failure::new(format!("{}: `{}`", finding.kind.message(), finding.line))
     }
 }
 
@@ -314,7 +249,7 @@ impl Machine for QemuMachine {
             },
         };
         let left = Duration::from_secs(self.connect.timeout).saturating_sub(self.power_on.elapsed());
-        let mut life = self.life.clone();
+        let mut life = self.witness.life.clone();
         let connected = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => bail!(Cancelled),
@@ -323,7 +258,8 @@ impl Machine for QemuMachine {
         };
         match connected {
             Some(Ok(guest)) => {
-                let guest: Arc<dyn Guest> = Arc::new(guest);
+                let guest: Arc<dyn Guest> =
+                    Arc::new(Witnessed { guest: Arc::new(guest), witness: self.witness.clone() });
                 self.guest = Some(Arc::clone(&guest));
                 self.settle(ctx, guest.as_ref()).await?;
                 Ok(guest)
@@ -331,7 +267,7 @@ impl Machine for QemuMachine {
             Some(Err(GuestError::Cancelled)) => bail!(Cancelled),
             Some(Err(error)) => bail!(Explained(self.unreachable(&error))),
             None => {
-                let reason = self.reason().unwrap_or_else(|| Failure::new("the machine was ended"));
+                let reason = self.witness.reason().unwrap_or_else(|| Failure::new("the machine was ended"));
                 Err(Explained(reason)).context("the guest did not come up")
             }
         }
@@ -351,7 +287,7 @@ impl Machine for QemuMachine {
 
     async fn shutdown(&mut self, ctx: &JobCtx) -> anyhow::Result<()> {
         let limit = self.shutdown_deadline();
-        let mut life = self.life.clone();
+        let mut life = self.witness.life.clone();
         let ask = async {
             self.ask_to_power_off(&ctx.cancel).await;
             std::future::pending::<()>().await;
@@ -362,16 +298,16 @@ impl Machine for QemuMachine {
             _ = life.wait_for(Life::is_over) => {}
             () = tokio::time::sleep(limit) => bail!(Explained(Failure {
                 hint: Some("a service of the guest does not stop: see the last lines of `console.txt`".to_owned()),
-                excerpt: self.excerpt(),
+                excerpt: self.witness.excerpt(),
                 ..Failure::new(format!("the guest did not shut down within {} s", limit.as_secs()))
             })),
             () = ask => {}
         }
-        let life = self.life.borrow().clone();
+        let life = self.witness.life.borrow().clone();
         match life.end {
             Some(end) if life.powered_off && life.trouble.is_none() && end.status == "exit status: 0" => Ok(()),
             _ => {
-                let reason = self.reason().unwrap_or_else(|| Failure::new("the machine was ended"));
+                let reason = self.witness.reason().unwrap_or_else(|| Failure::new("the machine was ended"));
                 Err(Explained(reason)).context("the guest did not shut down cleanly")
             }
         }
@@ -384,25 +320,26 @@ impl Machine for QemuMachine {
     async fn evidence(&mut self, ctx: &JobCtx) -> Evidence {
         let picture = ctx.out.join(SCREENSHOT);
         // A guest that is gone has no screen; one that panicked had its picture taken.
-        let answer = timeout(SCREENSHOT_DEADLINE, screenshot(&self.qmp, &picture)).await;
+        let answer = timeout(SCREENSHOT_DEADLINE, screenshot(&self.witness.qmp, &picture)).await;
         if matches!(answer, Ok(Err(QmpError::Closed))) {
-            self.wait_for_end().await;
+            self.witness.wait_for_end().await;
         }
         let connected = self.guest.is_some();
         let told = || {
-            let finding = self.console.best()?;
+            let finding = self.witness.console.best()?;
             // A login prompt explains nothing once someone has logged in.
             (!connected || finding.kind.is_fatal() || finding.kind == Kind::OutOfMemory)
-                .then(|| Failure { excerpt: self.excerpt(), ..explained(&finding) })
+                .then(|| Failure { excerpt: self.witness.excerpt(), ..explained(&finding) })
         };
-        let diagnosis = self.reason().or_else(told);
-        let kept = |name: &&str| std::fs::metadata(ctx.out.join(name)).is_ok_and(|file| file.len() > 0);
-        let files = ["console.txt", SCREENSHOT].iter().filter(|name| kept(name)).map(ToString::to_string).collect();
-        Evidence { diagnosis, files }
+        let diagnosis = self.witness.reason().or_else(told);
+        let is_there = |kept: &Kept| std::fs::metadata(ctx.out.join(&kept.file)).is_ok_and(|file| file.len() > 0);
+        let files = [(CONSOLE, KeptKind::Console), (SCREENSHOT, KeptKind::Screenshot)];
+        let files = files.map(|(file, kind)| Kept { file: file.to_owned(), kind });
+        Evidence { diagnosis, files: files.into_iter().filter(is_there).collect() }
     }
 
     async fn destroy(&mut self, _ctx: &JobCtx) {
-        self.kill.cancel();
+        self.witness.kill.cancel();
         self.guest = None;
         if let Some(watcher) = self.watcher.take() {
             // What hangs in the kernel stays in the journal, for `cleanup`.
@@ -417,6 +354,6 @@ impl Machine for QemuMachine {
 
 impl Drop for QemuMachine {
     fn drop(&mut self) {
-        self.kill.cancel();
+        self.witness.kill.cancel();
     }
 }

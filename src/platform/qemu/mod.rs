@@ -14,8 +14,8 @@
 //!
 //! `prepare` finds QEMU and the accelerator, and brings the source; `disk` puts a machine's disk on it; `seed` says how the
 //! keys get in; `arguments` is the whole command line, pure. `life` is one task that watches the process, `qmp` its
-//! monitor, and `console` what the guest says, in which `diagnose` (pure) finds what is wrong. `machine` is the
-//! [`Machine`](super::Machine) in front of all that.
+//! monitor, and `console` what the guest says, in which `diagnose` (pure) finds what is wrong; `witness` tells of
+//! it why a machine ended. `machine` is the [`Machine`](super::Machine) in front of all that.
 //!
 //! May know of `guest`, `image` and `journal`. The machine's only way out and in is a user network: the host's port is on
 //! loopback, and chosen by the kernel.
@@ -33,6 +33,7 @@ mod qmp;
 mod seed;
 #[cfg(test)]
 mod testing;
+mod witness;
 
 pub use machine::QemuMachine;
 pub use prepare::{Prepared, prepare};

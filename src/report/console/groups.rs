@@ -4,12 +4,16 @@
 //! else it is kept and shown whole when it ends. What must be seen (results, failures) stands outside of groups.
 //!
 //! ```text
-//!            open()                              close()
-//!   job ──▶ alone, nothing live? ──yes──▶ live ──────────▶ end mark, result; then what had to wait for it
-//!                    │no                    ▲
-//!                    ▼                      │ the other jobs have ended
-//!                  kept ────────────────────┴─ close() ─▶ the whole group, now or when the live one has ended
+//!            open()                      close()
+//!   job ──▶ alone? ──yes──▶ live ──────────────────▶ end mark, result
+//!              │no          │  ▲
+//!              │   someone  │  │ the other jobs
+//!              │   else has ▼  │ have ended
+//!              └─────────▶ kept ──────────────────▶ the whole group (or its rest), result
+//!                                close()
 //! ```
+//!
+//! Nothing ever waits for a live group: it is broken off, and what follows of it is a group of its own.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Write};
@@ -40,10 +44,10 @@ pub(in crate::report) enum Marks {
 impl Marks {
     fn begin(self, group: &Group) -> String {
         match self {
-            Self::GitHub => format!("::group::{}\n", super::super::github::command::data(&group.title)),
+            Self::GitHub => format!("::group::{}\n", super::super::github::command::data(&group.title())),
             Self::GitLab => {
-                let (time, name) = (group.begin.timestamp(), &group.name);
-                format!("\u{1b}[0Ksection_start:{time}:{name}[collapsed=true]\r\u{1b}[0K{}\n", group.title)
+                let (time, name, title) = (group.begin.timestamp(), group.name(), group.title());
+                format!("\u{1b}[0Ksection_start:{time}:{name}[collapsed=true]\r\u{1b}[0K{title}\n")
             }
         }
     }
@@ -52,7 +56,7 @@ impl Marks {
         match self {
             Self::GitHub => "::endgroup::\n".to_owned(),
             Self::GitLab => {
-                format!("\u{1b}[0Ksection_end:{}:{}\r\u{1b}[0K\n", time.timestamp(), group.name)
+                format!("\u{1b}[0Ksection_end:{}:{}\r\u{1b}[0K\n", time.timestamp(), group.name())
             }
         }
     }
@@ -68,8 +72,6 @@ pub(in crate::report) struct Groups<W> {
     groups: BTreeMap<JobId, Group>,
     /// The job whose group is open in the log.
     live: Option<JobId>,
-    /// What came while it was.
-    waiting: String,
 }
 
 /// A stretch of one job.
@@ -78,9 +80,21 @@ struct Group {
     /// What GitLab tells sections apart by: letters, digits, `_`, `.`, `-`.
     name: String,
     begin: DateTime<Utc>,
+    /// How often it was broken off.
+    parts: usize,
     kept: Kept,
     /// What went wrong, said after its end, outside.
     after: Vec<String>,
+}
+
+impl Group {
+    fn title(&self) -> String {
+        if self.parts == 0 { self.title.clone() } else { format!("{} (continued)", self.title) }
+    }
+
+    fn name(&self) -> String {
+        if self.parts == 0 { self.name.clone() } else { format!("{}.{}", self.name, self.parts + 1) }
+    }
 }
 
 /// The first and last lines of something of any length.
@@ -122,7 +136,6 @@ impl<W: Write + Send> Groups<W> {
             running: BTreeSet::new(),
             groups: BTreeMap::new(),
             live: None,
-            waiting: String::new(),
         }
     }
 
@@ -131,12 +144,21 @@ impl<W: Write + Send> Groups<W> {
         let _ = write_unless_closed(&mut self.writer, text.as_bytes());
     }
 
-    /// Says something outside of groups: now, or when the live one has ended.
-    fn say(&mut self, text: &str) {
-        match self.live {
-            None => self.write(text),
-            Some(_) => self.waiting.push_str(text),
+    /// Says something outside of groups.
+    fn say(&mut self, time: DateTime<Utc>, text: &str) {
+        if !text.is_empty() {
+            self.break_off(time);
+            self.write(text);
         }
+    }
+
+    /// Ends the live group in the log; what its job still prints comes in another.
+    fn break_off(&mut self, time: DateTime<Utc>) {
+        let Some(group) = self.live.take().and_then(|job| self.groups.get_mut(&job)) else { return };
+        let end = self.marks.end(group, time);
+        group.parts += 1;
+        group.begin = time;
+        self.write(&end);
     }
 
     fn open(&mut self, job: &JobId, event: &Event, title: &str, name: &str) {
@@ -147,10 +169,11 @@ impl<W: Write + Send> Groups<W> {
             title: text::line(&format!("{job}: {title}")),
             name: format!("{job}.{name}").chars().map(safe).collect(),
             begin,
+            parts: 0,
             kept: Kept::default(),
             after: Vec::new(),
         };
-        if self.live.is_none() && self.running.iter().all(|other| other == job) {
+        if self.running.iter().all(|other| other == job) {
             self.live = Some(job.clone());
             self.write(&self.marks.begin(&group));
         } else {
@@ -161,14 +184,14 @@ impl<W: Write + Send> Groups<W> {
     }
 
     /// Adds to the job's group, or says it outside when there is none.
-    fn add(&mut self, job: &JobId, lines: Vec<String>) {
+    fn add(&mut self, job: &JobId, time: DateTime<Utc>, lines: Vec<String>) {
         if self.live.as_ref() == Some(job) {
             let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
             return self.write(&text);
         }
         match self.groups.get_mut(job) {
             Some(group) => lines.into_iter().for_each(|line| group.kept.push(line)),
-            None => self.say(&prefixed(&job.0, &lines)),
+            None => self.say(time, &prefixed(&job.0, &lines)),
         }
     }
 
@@ -178,11 +201,15 @@ impl<W: Write + Send> Groups<W> {
         let after = prefixed(&job.0, &group.after);
         if self.live.as_ref() == Some(job) {
             self.live = None;
-            let waiting = std::mem::take(&mut self.waiting);
-            self.write(&format!("{end}{after}{waiting}"));
+            self.write(&format!("{end}{after}"));
         } else {
-            let begin = self.marks.begin(&group);
-            self.say(&format!("{begin}{}{end}{after}", group.kept.text()));
+            let kept = group.kept.text();
+            // Of what was broken off there may be nothing left to show.
+            let rest = match group.parts > 0 && kept.is_empty() {
+                true => String::new(),
+                false => format!("{}{kept}{end}", self.marks.begin(&group)),
+            };
+            self.say(time, &format!("{rest}{after}"));
         }
     }
 
@@ -223,15 +250,17 @@ impl<W: Write + Send> Groups<W> {
                 self.tell(job, event);
                 self.show_the_last();
             }
-            Body::Warning(warning) => self.trouble(job, "warning", warning),
-            Body::Failure(error) => self.trouble(job, "error", error),
+            Body::Warning(warning) => self.trouble(job, time, "warning", warning),
+            Body::Failure(error) => self.trouble(job, time, "error", error),
             Body::Output { stream: Stream::Console, .. } if self.detail < Detail::Everything => {}
-            Body::Output { line, .. } => self.add(job, output(line)),
-            Body::Note { text } => self.add(job, text::lines(text).map(|line| format!("note: {line}")).collect()),
+            Body::Output { line, .. } => self.add(job, time, output(line)),
+            Body::Note { text } => {
+                self.add(job, time, text::lines(text).map(|line| format!("note: {line}")).collect());
+            }
             Body::Progress { .. } if !self.pace.is_due(event) => {}
             body => {
                 let lines = sentence(body).map(|line| text::unforgeable(&line)).into_iter().collect();
-                self.add(job, lines);
+                self.add(job, time, lines);
             }
         }
     }
@@ -239,30 +268,33 @@ impl<W: Write + Send> Groups<W> {
     /// Says what an event says, outside of groups.
     fn tell(&mut self, job: &JobId, event: &Event) {
         let lines: Vec<String> = sentence(&event.event).into_iter().collect();
-        self.say(&prefixed(&job.0, &lines));
+        self.say(event.time, &prefixed(&job.0, &lines));
     }
 
-    fn trouble(&mut self, job: &JobId, label: &str, trouble: &Failure) {
+    fn trouble(&mut self, job: &JobId, time: DateTime<Utc>, label: &str, trouble: &Failure) {
         let block = failure::block(label, trouble);
         match self.groups.get_mut(job) {
             Some(group) => group.after.extend(block),
-            None => self.say(&prefixed(&job.0, &block)),
+            None => self.say(time, &prefixed(&job.0, &block)),
         }
     }
 }
 
 impl<W: Write + Send> Sink for Groups<W> {
     fn on_event(&mut self, event: &Event) {
+        let time = event.time;
         match (&event.job, &event.event) {
             (Some(job), Body::Warning(warning)) if self.detail == Detail::Failures => {
-                self.trouble(job, "warning", warning)
+                self.trouble(job, time, "warning", warning);
             }
-            (Some(job), Body::Failure(error)) if self.detail == Detail::Failures => self.trouble(job, "error", error),
+            (Some(job), Body::Failure(error)) if self.detail == Detail::Failures => {
+                self.trouble(job, time, "error", error);
+            }
             _ if self.detail == Detail::Failures => {}
             (Some(job), _) => self.job_event(job, event),
             (None, body) => {
                 let lines: Vec<String> = sentence(body).into_iter().collect();
-                self.say(&prefixed(RUN, &lines));
+                self.say(time, &prefixed(RUN, &lines));
             }
         }
     }
@@ -271,10 +303,7 @@ impl<W: Write + Send> Sink for Groups<W> {
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         let open: Vec<(JobId, DateTime<Utc>)> =
             self.groups.iter().map(|(job, group)| (job.clone(), group.begin)).collect();
-        let live = self.live.clone();
-        // The live one first: the others wait for it.
-        let (first, rest): (Vec<_>, Vec<_>) = open.into_iter().partition(|(job, _)| Some(job) == live.as_ref());
-        first.into_iter().chain(rest).for_each(|(job, begin)| self.close(&job, begin));
+        open.into_iter().for_each(|(job, begin)| self.close(&job, begin));
         Ok(())
     }
 }
@@ -341,11 +370,7 @@ mod tests {
         ovenbird | Version 0.1.0, run r-7f3a: 5 jobs.
         web-bookworm | Building web on qemu.
         ::group::web-bookworm: source
-        download `base.qcow2`: 75 % of 200.0 MiB
-        | I: extracting archives
         ::endgroup::
-        web-bookworm | warning: the mirror is slow
-        web-bookworm |   hint: name a mirror
         web-trixie | Building web on qemu.
         web-trixie | == step 1: Install nginx
         ::group::web-trixie: 1. Install nginx
@@ -357,7 +382,16 @@ mod tests {
         web-trixie |   command: apt-get install -y ngnix
         web-trixie |   | E: Unable to locate package ngnix
         web-trixie | == step 1: failure after 2.0s
+        web-trixie | Kept console.txt: the machine's console.
+        web-trixie | Kept screenshot.png: the machine's screen.
+        web-trixie | Kept journal.txt: the guest's own log.
         web-trixie | == failure after 3.0s: step `Install nginx` failed (exit status 100)
+        ::group::web-bookworm: source (continued)
+        download `base.qcow2`: 75 % of 200.0 MiB
+        | I: extracting archives
+        ::endgroup::
+        web-bookworm | warning: the mirror is slow
+        web-bookworm |   hint: name a mirror
         web-bookworm | Done: source took 14.0s.
         ::group::web-bookworm: boot
         The accelerator is tcg: KVM does not run a kernel here.
@@ -388,11 +422,7 @@ mod tests {
         ovenbird | Version 0.1.0, run r-7f3a: 5 jobs.
         web-bookworm | Building web on qemu.
         ␛[0Ksection_start:1795262400:web-bookworm.source[collapsed=true]␍␛[0Kweb-bookworm: source
-        download `base.qcow2`: 75 % of 200.0 MiB
-        | I: extracting archives
-        ␛[0Ksection_end:1795262414:web-bookworm.source␍␛[0K
-        web-bookworm | warning: the mirror is slow
-        web-bookworm |   hint: name a mirror
+        ␛[0Ksection_end:1795262400:web-bookworm.source␍␛[0K
         web-trixie | Building web on qemu.
         web-trixie | == step 1: Install nginx
         ␛[0Ksection_start:1795262400:web-trixie.step-1[collapsed=true]␍␛[0Kweb-trixie: 1. Install nginx
@@ -404,7 +434,16 @@ mod tests {
         web-trixie |   command: apt-get install -y ngnix
         web-trixie |   | E: Unable to locate package ngnix
         web-trixie | == step 1: failure after 2.0s
+        web-trixie | Kept console.txt: the machine's console.
+        web-trixie | Kept screenshot.png: the machine's screen.
+        web-trixie | Kept journal.txt: the guest's own log.
         web-trixie | == failure after 3.0s: step `Install nginx` failed (exit status 100)
+        ␛[0Ksection_start:1795262400:web-bookworm.source.2[collapsed=true]␍␛[0Kweb-bookworm: source (continued)
+        download `base.qcow2`: 75 % of 200.0 MiB
+        | I: extracting archives
+        ␛[0Ksection_end:1795262414:web-bookworm.source.2␍␛[0K
+        web-bookworm | warning: the mirror is slow
+        web-bookworm |   hint: name a mirror
         web-bookworm | Done: source took 14.0s.
         ␛[0Ksection_start:1795262414:web-bookworm.boot[collapsed=true]␍␛[0Kweb-bookworm: boot
         The accelerator is tcg: KVM does not run a kernel here.
@@ -481,39 +520,141 @@ mod tests {
         assert!(log.len() < 9_000_000, "{}", log.len());
     }
 
+    #[test]
+    fn what_another_job_says_is_seen_while_a_long_step_goes_on() {
+        let events = [
+            ("a", started()),
+            ("a", step(0)),
+            ("a", said("one")),
+            ("b", started()),
+            ("a", said("two")),
+            ("b", step(0)),
+            ("b", Body::Failure(Failure::new("it broke"))),
+            ("b", step_ended(0)),
+            ("b", finished(Outcome::Failure, 1.0, None)),
+            ("a", said("three")),
+            ("a", step_ended(0)),
+        ];
+        let events = events.map(|(job, body)| at(0.0, Some(job), body));
+        insta::assert_snapshot!(log(Marks::GitHub, Detail::Steps, &events), @"
+        a | Building web on qemu.
+        ::group::a: 1. Step 0
+        | one
+        ::endgroup::
+        b | Building web on qemu.
+        b | == step 1: Step 0
+        ::group::b: 1. Step 0
+        ::endgroup::
+        b | error: it broke
+        b | == step 1: success after 1.0s
+        b | == failure after 1.0s
+        ::group::a: 1. Step 0 (continued)
+        | two
+        | three
+        ::endgroup::
+        a | == step 1: success after 1.0s
+        ");
+        let sections = log(Marks::GitLab, Detail::Steps, &events).replace('\u{1b}', "").replace('\r', " ");
+        let sections: Vec<&str> = sections.lines().filter(|line| line.contains("section_")).collect();
+        insta::assert_snapshot!(sections.join("\n"), @"
+        [0Ksection_start:1795262400:a.step-1[collapsed=true] [0Ka: 1. Step 0
+        [0Ksection_end:1795262400:a.step-1 [0K
+        [0Ksection_start:1795262400:b.step-1[collapsed=true] [0Kb: 1. Step 0
+        [0Ksection_end:1795262400:b.step-1 [0K
+        [0Ksection_start:1795262400:a.step-1.2[collapsed=true] [0Ka: 1. Step 0 (continued)
+        [0Ksection_end:1795262400:a.step-1.2 [0K
+        ");
+    }
+
+    /// What a job of the property test goes through, in its own order.
+    fn script(job: &str) -> Vec<Body> {
+        let failure = |text: &str| Failure::new(format!("{job} {text}"));
+        let mut script = vec![started(), Body::PhaseStarted { phase: Phase::Boot }, said(&format!("{job} boot x"))];
+        script.push(Body::PhaseFinished { phase: Phase::Boot, seconds: 1.0 });
+        for number in 0..3 {
+            script.extend([step(number), said(&format!("{job} {number} x"))]);
+            script.push(Body::Warning(failure(&format!("warned in {number}"))));
+            script.push(said(&format!("{job} {number} y")));
+            script.push(Body::Failure(failure(&format!("failed in {number}"))));
+            script.push(step_ended(number));
+        }
+        script.push(finished(Outcome::Success, 1.0, None));
+        script
+    }
+
+    /// Lines of a log, each with the title of the group that it is in; marks of groups left out.
+    fn grouped(log: &[String]) -> Vec<(String, &str)> {
+        let (mut group, mut lines) = (String::new(), Vec::new());
+        for line in log {
+            match (line.strip_prefix("▸ "), line.strip_prefix("    ")) {
+                (Some(title), _) => group = title.trim_end_matches(" (continued)").to_owned(),
+                (None, Some(line)) => lines.push((group.clone(), line)),
+                (None, None) => lines.push((String::new(), line.as_str())),
+            }
+        }
+        lines
+    }
+
     proptest! {
         #[test]
-        fn groups_never_nest_nor_mix_jobs_nor_lose_a_line(turns in proptest::collection::vec(0..3usize, 0..60)) {
+        fn groups_never_nest_nor_mix_jobs_nor_lose_a_line(turns in proptest::collection::vec(0..3usize, 0..80)) {
             let jobs = ["a", "b", "c"];
-            let mut scripts = jobs.map(|job| {
-                let mut script = vec![started()];
-                for number in 0..3 {
-                    script.extend([step(number), said(&format!("{job} {number} x")), said(&format!("{job} {number} y"))]);
-                    script.push(step_ended(number));
-                }
-                script.push(finished(Outcome::Success, 1.0, None));
-                script.into_iter()
-            });
+            let mut scripts = jobs.map(|job| script(job).into_iter());
             // A random interleaving, then what is left.
-            let turns = turns.into_iter().chain((0..3).flat_map(|job| [job; 20]));
+            let turns = turns.into_iter().chain((0..3).flat_map(|job| [job; 30]));
             let events: Vec<Event> =
                 turns.filter_map(|turn| Some(at(0.0, Some(jobs[turn]), scripts[turn].next()?))).collect();
             let runner = Runner::read(log(Marks::GitHub, Detail::Steps, &events).as_bytes());
             prop_assert_eq!(&runner.complaints, &Vec::<String>::new());
-            let mut group = String::new();
-            for line in &runner.log {
-                if let Some(title) = line.strip_prefix("▸ ") {
-                    group = title.to_owned();
-                } else if let Some(line) = line.strip_prefix("    | ") {
-                    let number: usize = line[2..3].parse().unwrap_or_default();
-                    prop_assert_eq!(&group, &format!("{}: {}. Step {number}", &line[..1], number + 1));
+            let lines = grouped(&runner.log);
+            for job in jobs {
+                let in_group = |title: &str| -> Vec<&str> {
+                    let group = format!("{job}: {title}");
+                    lines.iter().filter(|(of, _)| *of == group).map(|(_, line)| *line).collect()
+                };
+                prop_assert_eq!(in_group("boot"), [format!("| {job} boot x")]);
+                for step in 0..3 {
+                    let expected = ["x", "y"].map(|line| format!("| {job} {step} {line}"));
+                    prop_assert_eq!(in_group(&format!("{}. Step {step}", step + 1)), expected);
+                }
+                // Results and what went wrong: all of it, in order, outside of groups.
+                let of_job = format!("{job} | ");
+                let outside = lines.iter().filter(|(group, _)| group.is_empty());
+                let outside: Vec<&str> = outside.filter_map(|(_, line)| line.strip_prefix(&of_job)).collect();
+                let told = outside.iter().filter(|line| line.starts_with("error") || line.starts_with("warning"));
+                let expected = (0..3).flat_map(|step| {
+                    [format!("warning: {job} warned in {step}"), format!("error: {job} failed in {step}")]
+                });
+                prop_assert_eq!(told.map(|line| (*line).to_owned()).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+                prop_assert_eq!(outside.last(), Some(&"== success after 1.0s"));
+            }
+            let all: usize = lines.len();
+            let known = lines.iter().filter(|(group, line)| !group.is_empty() || line.get(1..4) == Some(" | ")).count();
+            prop_assert_eq!(all, known, "a line belongs to nobody");
+        }
+
+        #[test]
+        fn gitlabs_sections_are_balanced_too(turns in proptest::collection::vec(0..3usize, 0..80)) {
+            let jobs = ["a", "b", "c"];
+            let mut scripts = jobs.map(|job| script(job).into_iter());
+            let events: Vec<Event> =
+                turns.into_iter().filter_map(|turn| Some(at(0.0, Some(jobs[turn]), scripts[turn].next()?))).collect();
+            let mut open: Option<String> = None;
+            let mut seen = BTreeSet::new();
+            for line in log(Marks::GitLab, Detail::Steps, &events).lines() {
+                let mark = line.strip_prefix("\u{1b}[0Ksection_").and_then(|rest| rest.split_once('\r'));
+                let Some((mark, _)) = mark else { continue };
+                let mut parts = mark.split(':');
+                let (what, name) = (parts.next(), parts.nth(1).unwrap_or_default().trim_end_matches("[collapsed=true]"));
+                if what == Some("start") {
+                    prop_assert_eq!(&open, &None, "sections nest");
+                    prop_assert!(seen.insert(name.to_owned()), "{} begins twice", name);
+                    open = Some(name.to_owned());
+                } else {
+                    prop_assert_eq!(open.take(), Some(name.to_owned()));
                 }
             }
-            for job in jobs {
-                let prefix = format!("    | {job} ");
-                let lines: Vec<&str> = runner.log.iter().filter_map(|line| line.strip_prefix(&prefix)).collect();
-                prop_assert_eq!(lines, ["0 x", "0 y", "1 x", "1 y", "2 x", "2 y"]);
-            }
+            prop_assert_eq!(open, None, "a section is left open");
         }
     }
 }

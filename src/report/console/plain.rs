@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::sinks::{Sink, write_unless_closed};
 use super::super::{failure, text};
-use crate::event::{Body, Event, JobId, Phase, StepFinished, Stream, Unit};
+use crate::event::{Body, Event, JobId, KeptKind, Phase, StepFinished, Stream, Unit};
 
 /// What stands before lines of the run as a whole.
 pub(super) const RUN: &str = "ovenbird";
@@ -127,11 +127,21 @@ pub(super) fn sentence(body: &Body) -> Option<String> {
         Body::Artifact(artifact) => {
             format!("Wrote {} ({}).", text::line(&artifact.file), text::bytes(artifact.size))
         }
+        Body::Kept(kept) => format!("Kept {}: {}.", text::line(&kept.file), kept_as(kept.kind)),
         Body::Progress { what, done, total, unit } => format!("{}: {}", text::line(what), amount(*done, *total, *unit)),
         // The closing table ends the run.
         Body::RunFinished { .. } => return None,
         Body::Output { .. } | Body::Note { .. } | Body::Warning(_) | Body::Failure(_) => return None,
     })
+}
+
+/// What a kept file shows.
+fn kept_as(kind: KeptKind) -> &'static str {
+    match kind {
+        KeptKind::Screenshot => "the machine's screen",
+        KeptKind::Console => "the machine's console",
+        KeptKind::Journal => "the guest's own log",
+    }
 }
 
 /// What a job does in a phase.
@@ -180,7 +190,7 @@ mod tests {
 
     #[test]
     fn each_line_says_whose_it_is() {
-        insta::assert_snapshot!(plain(Detail::Steps, &scripted_run()), @r"
+        insta::assert_snapshot!(plain(Detail::Steps, &scripted_run()), @"
         ovenbird | Version 0.1.0, run r-7f3a: 5 jobs.
         web-bookworm | Building web on qemu.
         web-bookworm | Preparing the disk to start from.
@@ -217,6 +227,9 @@ mod tests {
         web-trixie |   | E: Unable to locate package ngnix
         web-trixie | == step 1: failure after 2.0s
         web-trixie | Done: steps took 2.0s.
+        web-trixie | Kept console.txt: the machine's console.
+        web-trixie | Kept screenshot.png: the machine's screen.
+        web-trixie | Kept journal.txt: the guest's own log.
         web-trixie | == failure after 3.0s: step `Install nginx` failed (exit status 100)
         crash | Building web on qemu.
         crash | error: the job's process was killed by SIGKILL

@@ -20,14 +20,17 @@ const LONGEST_TITLE: usize = 200;
 const EXCERPT: usize = 10;
 
 /// The annotations as commands, the most useful first, and how many errors and warnings found no room.
-pub(super) fn commands(run: &Run, setting: &Setting, unmasked: &[String]) -> (String, usize) {
+/// `own` are warnings that concern the reports themselves; others make room for them.
+pub(super) fn commands(run: &Run, setting: &Setting, unmasked: &[String], own: &[String]) -> (String, usize) {
     let merged = run.merged();
     let of = |severity| merged.iter().filter(move |one| one.trouble.severity == severity);
     let mut lines: Vec<String> = Vec::new();
-    for (name, severity) in [("error", Severity::Error), ("warning", Severity::Warning)] {
-        lines.extend(of(severity).take(KEPT).map(|one| annotation(name, one, setting)));
+    let own = &own[..own.len().min(KEPT)];
+    for (name, severity, room) in [("error", Severity::Error, KEPT), ("warning", Severity::Warning, KEPT - own.len())] {
+        lines.extend(of(severity).take(room).map(|one| annotation(name, one, setting)));
     }
     let left = merged.len() - lines.len();
+    lines.extend(own.iter().map(|text| command::line("warning", &[], &text::line(text))));
     let notices = unmasked.iter().map(|variable| short_secret(variable)).chain(without_kvm(run));
     lines.extend(notices.take(KEPT));
     (lines.concat(), left)
@@ -101,7 +104,7 @@ mod tests {
         let mut run = Run::default();
         events.iter().for_each(|event| run.take(event));
         let setting = Setting { folder: "images".into(), ..Setting::default() };
-        let (lines, left) = commands(&run, &setting, unmasked);
+        let (lines, left) = commands(&run, &setting, unmasked, &[]);
         (Runner::read(lines.as_bytes()), left)
     }
 

@@ -28,8 +28,9 @@ impl<W: Write + Send> Actions<W> {
         Ok(Self { writer, setting, github, run: Run::default() })
     }
 
-    fn annotate(&mut self) -> io::Result<()> {
-        let (mut lines, left) = annotations::commands(&self.run, &self.setting, self.github.masks.unmasked());
+    /// `own`: what is wrong with what we tell GitHub. It takes room from other warnings, or the runner would drop it.
+    fn annotate(&mut self, own: &[String]) -> io::Result<()> {
+        let (mut lines, left) = annotations::commands(&self.run, &self.setting, self.github.masks.unmasked(), own);
         if left > 0 {
             let place = if self.github.summary.is_some() { "the summary of this step" } else { "the logs" };
             lines.push_str(&format!("ovenbird | GitHub shows 10 annotations of a kind: {left} more are in {place}.\n"));
@@ -37,22 +38,26 @@ impl<W: Write + Send> Actions<W> {
         write_unless_closed(&mut self.writer, lines.as_bytes())
     }
 
-    fn summarize(&self) -> io::Result<()> {
-        let Some(path) = &self.github.summary else { return Ok(()) };
+    /// The page of the run is for people: what can't be written of it is a warning, and nothing fails.
+    fn summarize(&self) -> Option<String> {
+        let path = self.github.summary.as_ref()?;
         // Other commands of the same step may have written theirs.
         let taken = std::fs::metadata(path).map_or(0, |file| usize::try_from(file.len()).unwrap_or(usize::MAX));
         let text = summary::render(&self.run, &self.setting, summary::LONGEST.saturating_sub(taken));
-        file::append(path, text.as_bytes())
+        let error = file::append(path, text.as_bytes()).err()?;
+        Some(format!("there is no summary: {error} (`GITHUB_STEP_SUMMARY` must be a file that we can write)"))
     }
 
-    fn output(&mut self) -> io::Result<()> {
-        let Some(path) = &self.github.output else { return Ok(()) };
+    /// Later steps read outputs: one that is missing without a word would be taken for an empty one. Returns what to warn of.
+    fn output(&self) -> io::Result<Vec<String>> {
+        let Some(path) = &self.github.output else { return Ok(Vec::new()) };
         let (given, long) = outputs::outputs(&self.run, &self.setting);
         let entries = given.iter().map(|(name, value)| outputs::entry(name, value, &self.github.token));
-        file::append(path, entries.collect::<String>().as_bytes())?;
-        let warn = |name| command::line("warning", &[], &format!("the output `{name}` is left out: GitHub takes 1 MB"));
-        let warnings: String = long.into_iter().map(warn).collect();
-        write_unless_closed(&mut self.writer, warnings.as_bytes())
+        file::append(path, entries.collect::<String>().as_bytes()).map_err(|error| {
+            io::Error::new(error.kind(), format!("{error} (`GITHUB_OUTPUT` must be a file that we can write)"))
+        })?;
+        let left_out = |name| format!("the output `{name}` is left out: GitHub takes 1 MB; read `images.json` instead");
+        Ok(long.into_iter().map(left_out).collect())
     }
 }
 
@@ -62,8 +67,10 @@ impl<W: Write + Send> Sink for Actions<W> {
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
-        let results = [self.annotate(), self.summarize(), self.output()];
-        results.into_iter().collect()
+        let output = self.output();
+        let own: Vec<String> = output.iter().flatten().cloned().chain(self.summarize()).collect();
+        let annotated = self.annotate(&own);
+        output.map(|_| ()).and(annotated)
     }
 }
 
@@ -74,8 +81,9 @@ mod tests {
     use camino::Utf8Path;
 
     use super::*;
+    use crate::event::{Body, Failure};
     use crate::report::github::runner::{Runner, entries};
-    use crate::report::testing::{Buffer, scripted_run};
+    use crate::report::testing::{Buffer, at, scripted_run};
     use crate::secret::Secrets;
 
     #[test]
@@ -103,6 +111,28 @@ mod tests {
         assert!(std::fs::read_to_string(path("summary")).unwrap().starts_with("# Before\n## Machine images: 1 of 5"));
         let outputs = entries(&std::fs::read_to_string(path("output")).unwrap()).unwrap();
         assert_eq!(outputs.keys().collect::<Vec<_>>(), ["before", "images", "job-id", "manifest"]);
+    }
+
+    #[test]
+    fn what_can_not_be_told_to_github_is_one_warning_and_only_outputs_fail() {
+        let finished = |github: GitHub| {
+            let buffer = Buffer::default();
+            let mut sink = Box::new(Actions::new(buffer.clone(), Setting::default(), github).unwrap());
+            let many = (0..20).map(|warning| Body::Warning(Failure::new(format!("warning {warning}"))));
+            scripted_run().iter().for_each(|event| sink.on_event(event));
+            many.for_each(|body| sink.on_event(&at(0.0, Some("web-trixie"), body)));
+            (sink.finish(), Runner::read(buffer.text().as_bytes()))
+        };
+        let gone = Some(Utf8Path::new("/nowhere/file").to_owned());
+        let (result, runner) = finished(GitHub { summary: gone.clone(), ..GitHub::default() });
+        result.unwrap();
+        let told = "there is no summary: failed to write `/nowhere/file`: ";
+        assert_eq!(runner.annotations.iter().filter(|one| one.message.starts_with(told)).count(), 1);
+        assert_eq!(runner.dropped, 0, "ours is among the ten that GitHub keeps");
+        let (result, runner) = finished(GitHub { output: gone, ..GitHub::default() });
+        let error = result.unwrap_err().to_string();
+        assert!(error.ends_with("(`GITHUB_OUTPUT` must be a file that we can write)"), "{error}");
+        assert!(!runner.annotations.is_empty(), "the rest is told all the same");
     }
 
     #[test]

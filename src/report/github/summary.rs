@@ -7,7 +7,7 @@ use super::markdown::{block, code};
 use super::mermaid;
 use crate::event::{Artifact, Failure, Outcome};
 use crate::report::ci::Setting;
-use crate::report::run::{Job, Merged, Run, Severity};
+use crate::report::run::{Job, Merged, Part, Run, Severity, What};
 use crate::report::{failure, text};
 
 /// The runner refuses summaries above 1 MiB, all that a step wrote together; so much is left for its own rounding.
@@ -41,6 +41,8 @@ fn pieces(run: &Run, setting: &Setting) -> Vec<String> {
     let mut pieces = vec![headline(run)];
     pieces.extend(jobs(run));
     pieces.extend(troubles(run, setting, Severity::Error));
+    pieces.extend(cancelled(run));
+    pieces.extend(kept(run, setting));
     pieces.extend(images(run, setting));
     pieces.extend(timeline(run));
     pieces.extend(troubles(run, setting, Severity::Warning));
@@ -94,8 +96,7 @@ fn result(outcome: Option<Outcome>) -> &'static str {
 }
 
 fn slowest(job: &Job) -> String {
-    let leaves =
-        job.parts.iter().filter(|part| part.what != crate::report::run::What::Phase(crate::event::Phase::Steps));
+    let leaves = job.parts.iter().filter(|part| part.what != What::Phase(crate::event::Phase::Steps));
     let timed = leaves.filter_map(|part| Some((part, part.seconds?)));
     let slowest = timed.max_by(|(_, a), (_, b)| a.total_cmp(b));
     slowest.map(|(part, took)| format!("{} {}", code(&part.what.title()), text::duration(took))).unwrap_or_default()
@@ -144,6 +145,59 @@ fn shown(failure: &Failure, setting: &Setting) -> Failure {
     shown.command = failure.command.as_ref().map(|command| text::cut(command, LONGEST_LINE * 4));
     shown.message = text::cut(&failure.message, LONGEST_LINE * 4);
     shown
+}
+
+/// What was going on in each job when the run was stopped: nothing else says how much of it is lost.
+fn cancelled(run: &Run) -> Vec<String> {
+    let jobs = run.jobs.iter().filter(|job| job.outcome() == Some(Outcome::Cancelled));
+    let mut pieces: Vec<String> = jobs.map(|job| format!("- {}\n", cancelled_in(job))).collect();
+    if let Some(last) = pieces.last_mut() {
+        last.push('\n');
+        pieces.insert(0, "### Cancelled\n\n".to_owned());
+    }
+    pieces
+}
+
+fn cancelled_in(job: &Job) -> String {
+    let id = code(&job.id.0);
+    if job.begin.is_none() {
+        return format!("{id} was not started");
+    }
+    let cut =
+        |part: &&Part| part.step.as_ref().map_or(part.seconds.is_none(), |step| step.outcome == Outcome::Cancelled);
+    let step = job.parts.iter().filter(|part| matches!(part.what, What::Step(..))).rfind(cut);
+    // A phase that ended none of its steps was cut itself.
+    let open = step.or_else(|| job.parts.iter().rfind(|part| job.was_cancelled_in(part)));
+    let place = open.map(|part| format!(" in {}", code(&part.what.title()))).unwrap_or_default();
+    let time = job.end.as_ref().map(|end| format!(" after {}", text::duration(end.seconds))).unwrap_or_default();
+    format!("{id}{place}{time}")
+}
+
+/// Where to look on: of failed jobs, what only those keep.
+fn kept(run: &Run, setting: &Setting) -> Vec<String> {
+    let path = |job: &Job, file: &str| code(&setting.output(camino::Utf8Path::new(&job.id.0).join(file)));
+    let row = |job: &Job| {
+        let files: Vec<String> = job.kept.iter().map(|kept| path(job, &kept.file)).collect();
+        format!("| {} | {} |\n", code(&job.id.0), files.join("<br>"))
+    };
+    let mut rows: Vec<String> = run.jobs.iter().filter(|job| !job.kept.is_empty()).map(row).collect();
+    if let Some(last) = rows.last_mut() {
+        last.push_str("\nThey are on the runner, and in the artifact if the workflow uploads one:\n\n");
+        last.push_str(&upload(setting));
+        rows.insert(0, "### Kept of failed jobs\n\n| Job | Files |\n| --- | --- |\n".to_owned());
+    }
+    rows
+}
+
+/// The lines of a workflow that upload the output folder.
+fn upload(setting: &Setting) -> String {
+    let path = serde_json::Value::from(text::line(setting.out.as_str())).to_string();
+    let lines = [
+        "- uses: actions/upload-artifact@v4".to_owned(),
+        "  if: always()".to_owned(),
+        format!("  with: {{ name: ovenbird, path: {path} }}"),
+    ];
+    format!("{}\n", block("yaml", &lines))
 }
 
 fn images(run: &Run, setting: &Setting) -> Vec<String> {
@@ -197,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_summary_tells_the_whole_run() {
-        insta::assert_snapshot!(render(&run(&scripted_run()), &setting(), LONGEST), @"
+        insta::assert_snapshot!(render(&run(&scripted_run()), &setting(), LONGEST), @r#"
         ## Machine images: 1 of 5 jobs built, 2 failed, 2 cancelled in 1m15s
 
         | Job | Result | Time | Slowest part | Files |
@@ -236,6 +290,25 @@ mod tests {
 
         ```sh
         ovenbird build --file images/ovenbird.yml crash
+        ```
+
+        ### Cancelled
+
+        - `late` in `source` after 5.0s
+        - `never` was not started
+
+        ### Kept of failed jobs
+
+        | Job | Files |
+        | --- | --- |
+        | `web-trixie` | `ovenbird-out/web-trixie/screenshot.png`<br>`ovenbird-out/web-trixie/console.txt`<br>`ovenbird-out/web-trixie/journal.txt` |
+
+        They are on the runner, and in the artifact if the workflow uploads one:
+
+        ```yaml
+        - uses: actions/upload-artifact@v4
+          if: always()
+          with: { name: ovenbird, path: "ovenbird-out" }
         ```
 
         ### Files
@@ -279,7 +352,23 @@ mod tests {
         ```sh
         ovenbird build --file images/ovenbird.yml web-bookworm
         ```
-        ");
+        "#);
+    }
+
+    #[test]
+    fn a_cancelled_job_is_told_with_the_step_that_was_cut() {
+        let (name, outcome) = ("Install nginx".to_owned(), Outcome::Cancelled);
+        let end = crate::event::StepFinished { step: 1, name, outcome, conclusion: outcome, seconds: 2.0, attempts: 1 };
+        let events = [
+            Body::JobStarted { name: "web".to_owned(), platform: "qemu".to_owned() },
+            Body::PhaseStarted { phase: Phase::Steps },
+            Body::StepStarted { step: 1, name: "Install nginx".to_owned() },
+            Body::StepFinished(end),
+            Body::PhaseFinished { phase: Phase::Steps, seconds: 2.0 },
+            finished(Outcome::Cancelled, 65.0, Some("cancelled")),
+        ];
+        let run = run(&events.map(|body| at(0.0, Some("web"), body)));
+        assert_eq!(cancelled(&run), ["### Cancelled\n\n", "- `web` in `2. Install nginx` after 1m05s\n\n"]);
     }
 
     #[test]

@@ -10,14 +10,21 @@ use crate::report::text;
 /// GitLab refuses a file above 80 KB (`ci_job_annotations_size`); the brackets around need a few bytes too.
 const SIZE: usize = 79 * 1024;
 
-/// Links into the job's artifacts: its logs, the failed ones first, then its manifests.
+const LOG: &str = "log.txt";
+
+/// Links into the job's artifacts: logs and what was kept of failures, those of failed jobs first, then manifests.
 pub(super) fn report(run: &Run, setting: &Setting, job_url: &str) -> Value {
     let begun = || run.jobs.iter().filter(|job| job.begin.is_some());
     let (failed, rest): (Vec<_>, Vec<_>) = begun().partition(|job| job.failures().next().is_some());
-    let logs = failed.iter().chain(&rest).map(|job| (&job.id, "log.txt"));
-    let manifests = rest.iter().filter(|job| !job.artifacts.is_empty()).map(|job| (&job.id, "manifest.json"));
+    // Of a failed job first what explains it: its screen, console and journal stand beside its log.
+    let logs = failed.iter().chain(&rest).flat_map(|job| {
+        let files = std::iter::once(LOG.to_owned()).chain(job.kept.iter().map(|kept| kept.file.clone()));
+        files.map(|file| (&job.id, file))
+    });
+    let manifests =
+        rest.iter().filter(|job| !job.artifacts.is_empty()).map(|job| (&job.id, "manifest.json".to_owned()));
     let links = logs.chain(manifests).map(|(id, file)| {
-        let path = setting.output(Utf8Path::new(&id.0).join(file));
+        let path = setting.output(Utf8Path::new(&id.0).join(&file));
         let label = text::cut(&text::line(&format!("{id}: {file}")), 255);
         json!({ "external_link": { "label": label, "url": format!("{job_url}/artifacts/file/{}", encoded(&path)) } })
     });

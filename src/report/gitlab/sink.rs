@@ -135,6 +135,24 @@ mod tests {
             },
             {
               "external_link": {
+                "label": "web-trixie: screenshot.png",
+                "url": "https://gitlab.test/group/project/-/jobs/7/artifacts/file/ovenbird-out/web-trixie/screenshot.png"
+              }
+            },
+            {
+              "external_link": {
+                "label": "web-trixie: console.txt",
+                "url": "https://gitlab.test/group/project/-/jobs/7/artifacts/file/ovenbird-out/web-trixie/console.txt"
+              }
+            },
+            {
+              "external_link": {
+                "label": "web-trixie: journal.txt",
+                "url": "https://gitlab.test/group/project/-/jobs/7/artifacts/file/ovenbird-out/web-trixie/journal.txt"
+              }
+            },
+            {
+              "external_link": {
                 "label": "crash: log.txt",
                 "url": "https://gitlab.test/group/project/-/jobs/7/artifacts/file/ovenbird-out/crash/log.txt"
               }
