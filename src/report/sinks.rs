@@ -19,6 +19,7 @@ use super::log::Logs;
 use super::table::Table;
 use super::text::Paint;
 use crate::event::Event;
+use crate::forge::github::Checks;
 
 /// Turns events into what someone reads.
 ///
@@ -77,6 +78,14 @@ impl Reports {
     /// # Errors
     /// The events' file can't be created, or GitHub's runner not be told what to hide.
     pub fn new(options: Options) -> anyhow::Result<Self> {
+        Self::with_checks(options, None)
+    }
+
+    /// [`Reports::new`], with check runs where GitHub runs us.
+    ///
+    /// # Errors
+    /// As of [`Reports::new`].
+    pub fn with_checks(options: Options, checks: Option<Checks>) -> anyhow::Result<Self> {
         let Options { console, colour, out, events, verbose, setting, ci } = options;
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         let marks = ci.as_ref().map(|ci| match ci {
@@ -87,7 +96,7 @@ impl Reports {
             None => None,
             Some(Ci::GitHub(github)) => {
                 let actions = Actions::new(io::stderr(), setting.clone(), github);
-                Some(Box::new(actions.context("failed to tell GitHub's runner what to hide")?))
+                Some(Box::new(actions.context("failed to tell GitHub's runner what to hide")?.with(checks)))
             }
             Some(Ci::GitLab(gitlab)) => {
                 Some(Box::new(gitlab::sink::Reports::new(out.clone(), setting.clone(), gitlab)))

@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
+use super::checks::CheckRuns;
 use super::{annotations, command, outputs, summary};
 use crate::event::Event;
-use crate::report::ci::{GitHub, Setting};
+use crate::forge::github::{Checks, Settled};
+use crate::report::ci::{Annotations, GitHub, Setting};
 use crate::report::file;
 use crate::report::run::Run;
 use crate::report::sinks::{Sink, write_unless_closed};
@@ -15,6 +17,7 @@ pub(in crate::report) struct Actions<W> {
     setting: Setting,
     github: GitHub,
     run: Run,
+    checks: Option<CheckRuns>,
 }
 
 impl<W: Write + Send> Actions<W> {
@@ -25,11 +28,23 @@ impl<W: Write + Send> Actions<W> {
     pub(in crate::report) fn new(mut writer: W, setting: Setting, github: GitHub) -> io::Result<Self> {
         github.masks.announce(|line| writer.write_all(command::line("add-mask", &[], line).as_bytes()))?;
         writer.flush()?;
-        Ok(Self { writer, setting, github, run: Run::default() })
+        Ok(Self { writer, setting, github, run: Run::default(), checks: None })
+    }
+
+    /// With check runs, which then show what failed.
+    pub(in crate::report) fn with(mut self, checks: Option<Checks>) -> Self {
+        self.checks = checks.map(|checks| CheckRuns::new(checks, self.setting.clone()));
+        self
     }
 
     fn annotate(&mut self) -> io::Result<()> {
-        let (mut lines, left) = annotations::commands(&self.run, &self.setting, self.github.masks.unmasked());
+        let Settled { carried, notice } = self.checks.take().map(|checks| checks.settle(&self.run)).unwrap_or_default();
+        if self.github.annotations == Annotations::None {
+            return Ok(());
+        }
+        let unmasked = self.github.masks.unmasked();
+        let (mut lines, left) = annotations::commands(&self.run, &self.setting, unmasked, &carried);
+        lines.extend(notice.map(|notice| annotations::notice("Check runs", &notice)));
         if left > 0 {
             let place = if self.github.summary.is_some() { "the summary of this step" } else { "the logs" };
             lines.push_str(&format!("ovenbird | GitHub shows 10 annotations of a kind: {left} more are in {place}.\n"));
@@ -59,10 +74,14 @@ impl<W: Write + Send> Actions<W> {
 impl<W: Write + Send> Sink for Actions<W> {
     fn on_event(&mut self, event: &Event) {
         self.run.take(event);
+        if let Some(checks) = &mut self.checks {
+            checks.on_event(event);
+        }
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
-        let results = [self.annotate(), self.summarize(), self.output()];
+        // GitHub's API is waited for last: who is killed meanwhile loses annotations only.
+        let results = [self.summarize(), self.output(), self.annotate()];
         results.into_iter().collect()
     }
 }
@@ -91,6 +110,7 @@ mod tests {
             output: Some(path("output")),
             token: "t".to_owned(),
             masks: secrets.masks(),
+            ..GitHub::default()
         };
         let buffer = Buffer::default();
         let mut sink = Box::new(Actions::new(buffer.clone(), Setting::default(), github).unwrap());
