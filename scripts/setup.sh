@@ -11,6 +11,8 @@ CARGO_DENY=0.20.2
 # Runs GitHub workflows; a test compares matrices with it.
 ACT=0.2.89
 CHECK_JSONSCHEMA=0.39.0
+# Looks for what is dangerous in workflows; a test has it judge those of the documentation.
+ZIZMOR=1.32.0
 CARGO_FUZZ=0.13.2
 
 # group | command on PATH, or absolute path (a shell pattern) | Debian package
@@ -151,39 +153,47 @@ install_act() {
 }
 
 # Debian's releases differ or have none. In a virtual environment of its own, where the tests look for it.
-install_check_jsonschema() {
-    local folder=$HOME/.cache/ovenbird/tools/check-jsonschema have
-    have=$("$folder/bin/check-jsonschema" --version 2>/dev/null) || have=
-    if [[ $have == *" $CHECK_JSONSCHEMA" ]]; then
+install_python_tool() {
+    local name=$1 version=$2 folder=$HOME/.cache/ovenbird/tools/$1 have
+    have=$("$folder/bin/$name" --version 2>/dev/null) || have=
+    if [[ $have == *" $version" ]]; then
         return
     fi
     # Debian keeps what makes an environment in a package of its own.
     if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
         install_packages python3-venv
     fi
-    echo "setup: installing check-jsonschema $CHECK_JSONSCHEMA" >&2
+    echo "setup: installing $name $version" >&2
     python3 -m venv --clear "$folder"
-    "$folder/bin/pip" install --quiet --disable-pip-version-check "check-jsonschema==$CHECK_JSONSCHEMA" </dev/null >&2
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "$name==$version" </dev/null >&2
 }
 
-# GitHub's implementation of the expression language, which a test compares ours with: the versions of the lock file,
-# from whatever registry npm is configured for.
-install_npm_package() {
-    local source folder=$HOME/.cache/ovenbird/test/expressions
-    source=$(dirname "${BASH_SOURCE[0]}")/../tests/expressions
+# Packages of npm that tests use, each set in a folder of its own: the versions of the lock file in tests/$1, from whatever
+# registry npm is configured for. What is then made of them is up to the function named $2, if any.
+install_npm_packages() {
+    local name=$1 then=${2:-:} source folder=$HOME/.cache/ovenbird/test/$1
+    source=$(dirname "${BASH_SOURCE[0]}")/../tests/$name
     if cmp -s "$source/package-lock.json" "$folder/installed.json"; then
         return
     fi
-    echo "setup: installing the npm package @actions/expressions" >&2
+    echo "setup: installing the npm packages of tests/$name" >&2
     mkdir -p "$folder"
     cp "$source/package.json" "$source/package-lock.json" "$folder/"
     if ! npm --prefix "$folder" ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2; then
-        echo "error: npm could not install @actions/expressions" >&2
+        echo "error: npm could not install the packages of tests/$name" >&2
         echo "hint: node 20 or newer is needed, and a registry that \`npm config get registry\` names" >&2
         exit 1
     fi
+    "$then" "$source" "$folder"
     # Last, so that an installation that was interrupted is done again.
     cp "$source/package-lock.json" "$folder/installed.json"
+}
+
+# Of GitHub's description of its API, 400 MB for all of its editions, a few kilobytes are used.
+extract_operations() {
+    local source=$1 folder=$2 package=$2/node_modules/@octokit/openapi
+    node "$source/extract.mjs" "$package/generated/api.github.com.json" >"$folder/operations.json"
+    rm -r "$package"
 }
 
 main() {
@@ -210,8 +220,12 @@ main() {
     fi
     if [[ " ${wanted[*]} " == *" test "* ]]; then
         install_act
-        install_check_jsonschema
-        install_npm_package
+        install_python_tool check-jsonschema "$CHECK_JSONSCHEMA"
+        install_python_tool zizmor "$ZIZMOR"
+        # GitHub's implementation of the expression language, which a test compares ours with.
+        install_npm_packages expressions
+        # GitHub's description of its API, which every request of ours is held against.
+        install_npm_packages github extract_operations
     fi
     if [[ " ${wanted[*]} " == *" lint "* ]]; then
         install_cargo_tool deny "$CARGO_DENY"

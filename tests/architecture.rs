@@ -19,12 +19,13 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("matrix", Some(&["diagnostic", "expression", "source"])),
     // The closed sets of a job's types (formats, shells, accelerators) are the definition's words too.
     ("definition", Some(&["source", "diagnostic", "expression", "matrix", "plan"])),
-    ("forge", Some(&["expression"])),
+    // What it writes to GitHub is about jobs.
+    ("forge", Some(&["event", "expression"])),
     ("plan", Some(&["definition", "diagnostic", "event", "expression", "matrix", "secret", "source"])),
     ("init", Some(&["source"])),
     ("secret", Some(&["plan"])),
-    // Of `secret`, the masks that GitHub's runner is told.
-    ("report", Some(&["event", "secret"])),
+    // Of `secret`, the masks that GitHub's runner is told; of `forge`, the check runs that it fills in.
+    ("report", Some(&["event", "forge", "secret"])),
     ("journal", Some(&["platform"])),
     ("program", Some(&["context", "event", "journal"])),
     // Of `secret`, the redactor that the context brings to whoever shows what others wrote.
@@ -241,6 +242,13 @@ fn only_one_file_can_show_a_secret() {
     let rest = sources().into_iter().filter(|source| source.room != "secret");
     let found: Vec<_> = rest.flat_map(|source| source.lines_with(&["ExposeSecret", "expose_secret"])).collect();
     assert_none("only `secret.rs` can show a secret", &found);
+}
+
+#[test]
+fn only_the_forge_speaks_to_github() {
+    let rest = sources().into_iter().filter(|source| source.room != "forge");
+    let found: Vec<_> = rest.flat_map(|source| source.lines_with(&["octocrab"])).collect();
+    assert_none("only `forge` speaks to GitHub", &found);
 }
 
 #[test]

@@ -15,8 +15,9 @@ use super::exit::{Exit, Wrong};
 use super::load::{self, Folders, Loaded};
 use crate::context::Explained;
 use crate::event::{Event, Failure, JobId};
+use crate::forge::github::Checks;
 use crate::image::manifest::{Images, Manifest};
-use crate::report::{ConsoleMode, Options, Reports};
+use crate::report::{Annotations, Ci, ConsoleMode, Options, Reports};
 use crate::runner::supervisor::{self, Config, Ending};
 use crate::runner::wire::SILENCE;
 use crate::secret::Secrets;
@@ -40,12 +41,24 @@ pub(super) struct Args {
     /// Write every event as JSON Lines
     #[arg(long, value_name = "FILE")]
     events: Option<Utf8PathBuf>,
+    /// How GitHub is told of failures: on their lines by workflow commands, by a check run for each job (the token needs
+    /// `checks: write`), or by log and summary only
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = AnnotationMode::Commands)]
+    annotations: AnnotationMode,
     /// Show all output, the machines' consoles included
     #[arg(short, long, conflicts_with = "quiet")]
     verbose: bool,
     /// Show warnings, failures and the closing table only
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// What `--annotations` may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum AnnotationMode {
+    Commands,
+    Checks,
+    None,
 }
 
 pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
@@ -58,7 +71,9 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
     let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
     let _taken = take(&folders.out, &ids)?;
     let options = options(args, colour, &folders, &secrets)?;
-    let reports = Reports::new(options).map_err(|error| Wrong::new(format!("{error:#}")))?;
+    let checks = matches!((args.annotations, &options.ci), (AnnotationMode::Checks, Some(Ci::GitHub(_))))
+        .then(|| Checks::start(&load::environment(), &plan.name, jobs.len()));
+    let reports = Reports::with_checks(options, checks).map_err(|error| Wrong::new(format!("{error:#}")))?;
     let reporter = Reporter::start(reports);
     let max_parallel = args.max_parallel.or(plan.max_parallel);
     let config = Config {
@@ -102,6 +117,10 @@ fn options(args: &Args, colour: bool, folders: &Folders, secrets: &Secrets) -> a
     let environment = load::environment();
     let root = load::root_of(&args.load.file)?;
     let real = ci::Real { root: &root, repository: load::repository_of(&root), out: &folders.out };
+    let annotations = match args.annotations {
+        AnnotationMode::Commands | AnnotationMode::Checks => Annotations::Shown,
+        AnnotationMode::None => Annotations::None,
+    };
     let given = ci::Given { planning: &args.load, out: &args.out, secrets };
     Ok(Options {
         console: if args.quiet { ConsoleMode::Quiet } else { ConsoleMode::Live },
@@ -110,7 +129,7 @@ fn options(args: &Args, colour: bool, folders: &Folders, secrets: &Secrets) -> a
         events: args.events.clone(),
         verbose: args.verbose,
         setting: ci::setting(&environment, &real, &given),
-        ci: ci::service(&environment, secrets)?,
+        ci: ci::service(&environment, secrets, annotations)?,
     })
 }
 

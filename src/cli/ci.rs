@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::exit::Wrong;
 use super::load::{MatrixArgs, Planning};
 use crate::forge;
-use crate::report::{Ci, GitHub, GitLab, Setting};
+use crate::report::{Annotations, Ci, GitHub, GitLab, Setting};
 use crate::secret::Secrets;
 
 /// Folders of a run as they really are: absolute, without links.
@@ -22,7 +22,11 @@ pub(super) struct Real<'a> {
 }
 
 /// The service, by the variables that it sets; none on anybody's own machine.
-pub(super) fn service(environment: &BTreeMap<String, String>, secrets: &Secrets) -> anyhow::Result<Option<Ci>> {
+pub(super) fn service(
+    environment: &BTreeMap<String, String>,
+    secrets: &Secrets,
+    annotations: Annotations,
+) -> anyhow::Result<Option<Ci>> {
     let given = |name: &str| environment.get(name).filter(|value| !value.is_empty());
     let path = |name: &str| given(name).map(Utf8PathBuf::from);
     Ok(match forge::Ci::from_environment(environment).name.as_deref() {
@@ -31,6 +35,7 @@ pub(super) fn service(environment: &BTreeMap<String, String>, secrets: &Secrets)
             output: path("GITHUB_OUTPUT"),
             token: token()?,
             masks: secrets.masks(),
+            annotations,
         })),
         Some("gitlab") => Some(Ci::GitLab(GitLab { job_url: given("CI_JOB_URL").cloned() })),
         _ => None,
@@ -189,13 +194,18 @@ mod tests {
         let secrets = Secrets::default();
         let github =
             environment(&[("GITHUB_ACTIONS", "true"), ("GITHUB_OUTPUT", "/f/output"), ("GITHUB_STEP_SUMMARY", "")]);
-        let Some(Ci::GitHub(github)) = service(&github, &secrets).unwrap() else { panic!("not GitHub") };
+        let Some(Ci::GitHub(github)) = service(&github, &secrets, Annotations::Shown).unwrap() else {
+            panic!("not GitHub")
+        };
         assert_eq!((github.output, github.summary), (Some("/f/output".into()), None));
         assert_eq!(github.token.len(), 32);
         let gitlab = environment(&[("GITLAB_CI", "true"), ("CI_JOB_URL", "https://gitlab.test/a/-/jobs/7")]);
-        let Some(Ci::GitLab(gitlab)) = service(&gitlab, &secrets).unwrap() else { panic!("not GitLab") };
+        let Some(Ci::GitLab(gitlab)) = service(&gitlab, &secrets, Annotations::Shown).unwrap() else {
+            panic!("not GitLab")
+        };
         assert_eq!(gitlab.job_url.as_deref(), Some("https://gitlab.test/a/-/jobs/7"));
-        assert!(service(&environment(&[("GITHUB_ACTIONS", "false"), ("CI", "true")]), &secrets).unwrap().is_none());
+        let other = environment(&[("GITHUB_ACTIONS", "false"), ("CI", "true")]);
+        assert!(service(&other, &secrets, Annotations::Shown).unwrap().is_none());
     }
 
     #[test]

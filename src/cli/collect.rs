@@ -14,7 +14,7 @@ use crate::event::{Body, Event, Failure, JobFinished, JobId, Outcome, Phase, Ste
 use crate::image::collect::{self, Collected, Found};
 use crate::image::manifest::{Manifest, StepRecord};
 use crate::plan::job::Job;
-use crate::report::{self, Ci, ConsoleMode, Options, Reports};
+use crate::report::{self, Annotations, Ci, ConsoleMode, Options, Reports};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -87,8 +87,10 @@ fn tell(args: &Args, colour: bool, loaded: &Loaded, collected: &Collected, is_ri
     let root = load::root_of(&args.load.file)?;
     let out = args.out.canonicalize_utf8().with_context(|| format!("failed to find the folder `{}`", args.out))?;
     let real = ci::Real { root: &root, repository: load::repository_of(&root), out: &out };
-    let given = ci::Given { planning: &args.load, out: &args.out, secrets: &loaded.secrets };
-    let mut service = ci::service(&environment, &loaded.secrets)?;
+    let mut secrets = loaded.secrets.clone();
+    secrets.register_environment(&environment);
+    let given = ci::Given { planning: &args.load, out: &args.out, secrets: &secrets };
+    let mut service = ci::service(&environment, &secrets, Annotations::Shown)?;
     if let (Some(Ci::GitHub(github)), false) = (&mut service, is_right) {
         // Outputs would name an `images.json` that there is not.
         github.output = None;

@@ -1,6 +1,6 @@
 //! The commit, from the repository that a folder is in.
 //!
-//! Three questions to the `git` program, asked at the same time. Planning has no job, so nothing of it is journaled: the
+//! Three questions to the `git` program, asked at the same time, after one about programs that the repository would run. Planning has no job, so nothing of it is journaled: the
 //! programs only read, and are ended with their children when they take too long.
 
 use std::os::unix::fs::MetadataExt;
@@ -53,10 +53,19 @@ impl Git {
         let Some(top) = folder.ancestors().find(|folder| folder.join(".git").exists()) else {
             return Self::default();
         };
-        let ask = |arguments: &[&str]| output(command(folder, top, arguments), DEADLINE);
+        let drivers = drivers(folder, top);
+        let ask = |arguments: &[&str]| {
+            let mut command = command(folder, top, arguments);
+            drivers.iter().for_each(|driver| driver.silence(&mut command));
+            output(command, DEADLINE)
+        };
         let (status, commit, tag) = std::thread::scope(|scope| {
-            let status = scope
-                .spawn(|| ask(&["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=no", "--no-renames"]));
+            let status = scope.spawn(|| {
+                let mut arguments = vec!["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=no"];
+                // Submodules bring configurations of their own, which git would read with programs of theirs.
+                arguments.extend(["--no-renames", "--ignore-submodules=dirty"]);
+                ask(&arguments)
+            });
             let commit = scope.spawn(|| {
                 ask(&["log", "-1", "--no-show-signature", "--format=%H %cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"])
             });
@@ -134,8 +143,56 @@ fn command(folder: &Path, top: &Path, arguments: &[&str]) -> Command {
     }
     // No lock that another git would wait for, no question, no fetch of what a partial clone left out.
     command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0").env("GIT_NO_LAZY_FETCH", "1");
+    // Versions before 2.45 don't know the last one: for them, no way of fetching is allowed.
+    command.env("GIT_ALLOW_PROTOCOL", "none");
     command.env("LC_ALL", "C").env("TZ", "UTC0");
     command
+}
+
+/// A filter that the configuration of the repository itself names: `git status` would run its programs on files that may
+/// have changed. No commit can bring one along, but whoever wrote into the checkout before us can.
+struct Driver {
+    name: String,
+}
+
+/// What `git lfs install --local` writes, as actions/checkout has it do: git-lfs is whatever the machine has.
+const LFS: [&str; 6] = [
+    "git-lfs clean -- %f",
+    "git-lfs smudge -- %f",
+    "git-lfs filter-process",
+    "git-lfs smudge --skip -- %f",
+    "git-lfs filter-process --skip",
+    "true",
+];
+
+impl Driver {
+    /// Leaves the filter without programs, for one command. In the environment, for a name may hold anything.
+    fn silence(&self, command: &mut Command) {
+        let count = command.get_envs().find(|(name, _)| *name == "GIT_CONFIG_COUNT");
+        let count = count.and_then(|(_, value)| value?.to_str()?.parse::<usize>().ok()).unwrap_or_default();
+        let settings = [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")];
+        for (index, (key, value)) in settings.into_iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{}", count + index), format!("filter.{}.{key}", self.name));
+            command.env(format!("GIT_CONFIG_VALUE_{}", count + index), value);
+        }
+        command.env("GIT_CONFIG_COUNT", (count + settings.len()).to_string());
+    }
+}
+
+/// The filters that the repository's own configuration names. Those of the machine and of its user are trusted.
+fn drivers(folder: &Path, top: &Path) -> Vec<Driver> {
+    let arguments = ["config", "--show-scope", "--includes", "-z", "--get-regexp", "^filter\\."];
+    let listed = output(command(folder, top, &arguments), DEADLINE).unwrap_or_default();
+    let mut parts = listed.split('\0');
+    let mut names = std::collections::BTreeSet::new();
+    // Scope, then key and value with a line end between.
+    while let (Some(scope), Some(entry)) = (parts.next(), parts.next()) {
+        let (key, value) = entry.split_once('\n').unwrap_or((entry, ""));
+        let name = key.strip_prefix("filter.").and_then(|rest| Some(rest.rsplit_once('.')?.0));
+        let is_trusted = matches!(scope, "system" | "global") || name == Some("lfs") && LFS.contains(&value);
+        names.extend(name.filter(|_| !is_trusted).map(str::to_owned));
+    }
+    names.into_iter().map(|name| Driver { name }).collect()
 }
 
 /// Whether the repository belongs to whom the folder in it belongs to. One that somebody else put into a folder above, such
@@ -204,6 +261,13 @@ mod tests {
 
         fn git(&self, arguments: &[&str]) -> String {
             git(self.folder.path(), arguments)
+        }
+
+        /// What may end badly.
+        fn try_git(&self, arguments: &[&str]) -> bool {
+            let mut command = Command::new("git");
+            command.arg("-C").arg(self.folder.path()).args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+            command.status().unwrap().success()
         }
 
         fn facts(&self) -> Git {
@@ -367,6 +431,70 @@ mod tests {
         repository.git(&["config", "core.fsmonitor", &format!("touch {}; false", trace.display())]);
         assert_eq!(repository.facts().branch.as_deref(), Some("main"));
         assert!(!trace.exists(), "the monitor was run");
+    }
+
+    #[test]
+    fn a_filter_that_the_repository_brings_along_is_not_run() {
+        let repository = Repository::new();
+        let trace = repository.path().join("ran");
+        std::fs::write(repository.path().join(".gitattributes"), "* filter=x=y.z\n").unwrap();
+        repository.git(&["add", "."]);
+        repository.git(&["commit", "-qm", "two"]);
+        for key in ["clean", "smudge", "process"] {
+            repository.git(&["config", &format!("filter.x=y.z.{key}"), &format!("touch {}", trace.display())]);
+        }
+        repository.git(&["config", "filter.x=y.z.required", "true"]);
+        // As many bytes as before: only reading it tells that it has changed, which is when git filters.
+        std::fs::write(repository.path().join("a"), "2").unwrap();
+        assert_eq!(repository.facts().dirty, Some(true));
+        assert!(!trace.exists(), "the filter was run");
+        let _ = repository.try_git(&["status"]);
+        assert!(trace.exists(), "git runs no filter that could be tested");
+    }
+
+    #[test]
+    fn a_filter_of_git_lfs_is_run_as_its_installer_wrote_it_and_no_other_of_its_name() {
+        let repository = Repository::new();
+        let names = || drivers(&repository.path(), &repository.path()).into_iter().map(|driver| driver.name);
+        repository.git(&["config", "filter.lfs.clean", "git-lfs clean -- %f"]);
+        repository.git(&["config", "filter.lfs.required", "true"]);
+        assert_eq!(names().collect::<Vec<_>>(), [""; 0]);
+        repository.git(&["config", "filter.lfs.clean", "git-lfs clean -- %f; id"]);
+        assert_eq!(names().collect::<Vec<_>>(), ["lfs"]);
+    }
+
+    #[test]
+    fn a_submodules_own_configuration_runs_nothing() {
+        let (repository, other) = (Repository::new(), Repository::new());
+        let url = other.path().display().to_string();
+        repository.git(&["-c", "protocol.file.allow=always", "submodule", "add", "-q", &url, "sub"]);
+        repository.git(&["commit", "-qm", "sub"]);
+        let (sub, trace) = (repository.path().join("sub"), repository.path().join("ran"));
+        git(&sub, &["config", "core.fsmonitor", &format!("touch {}; false", trace.display())]);
+        std::fs::write(sub.join("a"), "2").unwrap();
+        assert_eq!(repository.facts().dirty, Some(false));
+        assert!(!trace.exists(), "a program of the submodule was run");
+        let _ = repository.try_git(&["status"]);
+        assert!(trace.exists(), "git runs no program that could be tested");
+    }
+
+    #[test]
+    fn nothing_that_a_partial_clone_left_out_is_fetched_by_a_program_of_the_repository() {
+        let repository = Repository::new();
+        let trace = repository.path().join("ran");
+        repository.git(&["config", "core.repositoryFormatVersion", "1"]);
+        repository.git(&["config", "extensions.partialClone", "origin"]);
+        repository.git(&["config", "remote.origin.promisor", "true"]);
+        repository.git(&["config", "remote.origin.url", "ssh://git@host.invalid/x"]);
+        repository.git(&["config", "core.sshCommand", &format!("touch {}; false", trace.display())]);
+        let tree = repository.git(&["rev-parse", "HEAD^{tree}"]);
+        let (folder, file) = tree.split_at(2);
+        std::fs::remove_file(repository.path().join(".git/objects").join(folder).join(file)).unwrap();
+        let facts = repository.facts();
+        assert_eq!(facts.commit_time.as_deref(), Some("2026-01-31T12:00:00Z"));
+        assert!(!trace.exists(), "the command was run");
+        let _ = repository.try_git(&["status"]);
+        assert!(trace.exists(), "git runs no command that could be tested");
     }
 
     #[test]

@@ -35,6 +35,16 @@ pub struct GitHub {
     pub token: String,
     /// What the runner must hide, told before anything else.
     pub masks: Masks,
+    /// Whether failures are shown on their lines by workflow commands, where no check run shows them.
+    pub annotations: Annotations,
+}
+
+/// Whether GitHub is given annotations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Annotations {
+    #[default]
+    Shown,
+    None,
 }
 
 /// What GitLab CI/CD gives a job.

@@ -6,8 +6,8 @@
 //! output is data (the table), standard error is talk (the console, and every command to a CI runner).
 //!
 //! What a guest, a tool or a definition wrote is hostile: every sink that writes text takes it through [`text`], which
-//! leaves nothing that a terminal or a CI runner would obey. Only this room and `cli` print. May know of `event`, and of
-//! `secret` the masks that a CI runner is told. Reports never call platforms, and read no environment: [`ci`] holds what
+//! leaves nothing that a terminal or a CI runner would obey. Only this room and `cli` print. May know of `event`, of
+//! `secret` the masks that a CI runner is told, and of `forge` the check runs that it fills in. Reports never call platforms, and read no environment: [`ci`] holds what
 //! they need of it.
 
 mod ci;
@@ -28,7 +28,7 @@ mod table;
 mod testing;
 mod text;
 
-pub use ci::{Ci, GitHub, GitLab, Setting};
+pub use ci::{Annotations, Ci, GitHub, GitLab, Setting};
 pub use github::step::give_outputs;
 pub use sinks::{ConsoleMode, Options, Reports, Sink};
 pub use text::line as one_line;

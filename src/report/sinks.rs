@@ -19,6 +19,7 @@ use super::log::Logs;
 use super::table::Table;
 use super::text::Paint;
 use crate::event::Event;
+use crate::forge::github::Checks;
 
 /// Turns events into what someone reads.
 ///
@@ -66,12 +67,17 @@ pub struct Options {
 }
 
 /// What the CI service is told, if one runs us.
-fn service(ci: Option<Ci>, out: &Utf8Path, setting: &Setting) -> anyhow::Result<Option<Box<dyn Sink>>> {
+fn service(
+    ci: Option<Ci>,
+    out: &Utf8Path,
+    setting: &Setting,
+    checks: Option<Checks>,
+) -> anyhow::Result<Option<Box<dyn Sink>>> {
     Ok(match ci {
         None => None,
         Some(Ci::GitHub(github)) => {
             let actions = Actions::new(io::stderr(), setting.clone(), github);
-            Some(Box::new(actions.context("failed to tell GitHub's runner what to hide")?))
+            Some(Box::new(actions.context("failed to tell GitHub's runner what to hide")?.with(checks)))
         }
         Some(Ci::GitLab(gitlab)) => Some(Box::new(gitlab::sink::Reports::new(out.to_owned(), setting.clone(), gitlab))),
     })
@@ -89,13 +95,21 @@ impl Reports {
     /// # Errors
     /// The events' file can't be created, or GitHub's runner not be told what to hide.
     pub fn new(options: Options) -> anyhow::Result<Self> {
+        Self::with_checks(options, None)
+    }
+
+    /// [`Reports::new`], with check runs where GitHub runs us.
+    ///
+    /// # Errors
+    /// As of [`Reports::new`].
+    pub fn with_checks(options: Options, checks: Option<Checks>) -> anyhow::Result<Self> {
         let Options { console, colour, out, events, verbose, setting, ci } = options;
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         let marks = ci.as_ref().map(|ci| match ci {
             Ci::GitHub(_) => Marks::GitHub,
             Ci::GitLab(_) => Marks::GitLab,
         });
-        let service = service(ci, &out, &setting)?;
+        let service = service(ci, &out, &setting, checks)?;
         if let Some(path) = events {
             let file = File::create(&path).with_context(|| format!("failed to create the events file `{path}`"))?;
             sinks.push(Box::new(JsonLines::new(file)));
@@ -127,7 +141,7 @@ impl Reports {
     /// GitHub's runner can't be told what to hide.
     pub fn of_records(options: Options) -> anyhow::Result<Self> {
         let Options { colour, out, setting, ci, .. } = options;
-        let mut sinks: Vec<Box<dyn Sink>> = service(ci, &out, &setting)?.into_iter().collect();
+        let mut sinks: Vec<Box<dyn Sink>> = service(ci, &out, &setting, None)?.into_iter().collect();
         let paint = Paint { colour: colour && io::stdout().is_terminal() };
         sinks.push(Box::new(Table::new(io::stdout(), out, paint)));
         Ok(Self { sinks })

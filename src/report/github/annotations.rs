@@ -1,7 +1,10 @@
 //! Annotations: what went wrong, on the lines where it did. Pure.
 
+use std::collections::BTreeSet;
+
 use super::command;
-use crate::event::Place;
+use crate::event::{JobId, Place};
+use crate::forge::github::{Annotation, Level};
 use crate::report::ci::Setting;
 use crate::report::failure;
 use crate::report::run::{Merged, Run, Severity};
@@ -16,13 +19,24 @@ const LONGEST_MESSAGE: usize = 4000;
 /// A check's annotation has a title of at most 255 characters.
 const LONGEST_TITLE: usize = 200;
 
+/// Where GitHub itself shows what its runner tells without a file: a check's annotation must have a line.
+const NOWHERE: (&str, u32, Option<u32>) = (".github", 1, None);
+
 /// Lines of an excerpt that an annotation shows. The log has all of them.
 const EXCERPT: usize = 10;
 
-/// The annotations as commands, the most useful first, and how many errors and warnings found no room.
-/// `own` are warnings that concern the reports themselves; others make room for them.
-pub(super) fn commands(run: &Run, setting: &Setting, unmasked: &[String], own: &[String]) -> (String, usize) {
-    let merged = run.merged();
+/// The annotations as commands, the most useful first, and how many errors and warnings found no room. What only befell jobs
+/// that are `carried` is left out: their check runs show it. `own` are warnings that concern the reports themselves; others
+/// make room for them.
+pub(super) fn commands(
+    run: &Run,
+    setting: &Setting,
+    unmasked: &[String],
+    carried: &BTreeSet<JobId>,
+    own: &[String],
+) -> (String, usize) {
+    let mut merged = run.merged();
+    merged.retain(|one| one.jobs.iter().any(|job| !carried.contains(job)));
     let of = |severity| merged.iter().filter(move |one| one.trouble.severity == severity);
     let mut lines: Vec<String> = Vec::new();
     let own = &own[..own.len().min(KEPT)];
@@ -36,14 +50,51 @@ pub(super) fn commands(run: &Run, setting: &Setting, unmasked: &[String], own: &
     (lines.concat(), left)
 }
 
+/// All annotations, as check runs take them.
+pub(super) fn all(run: &Run, setting: &Setting) -> Vec<Annotation> {
+    let annotation = |merged: &Merged<'_>| {
+        let place = place(merged, setting);
+        let (path, line, column) = match &place {
+            Some((file, place)) => (file.as_str(), place.line.max(1), place.column),
+            None => NOWHERE,
+        };
+        Annotation {
+            path: path.to_owned(),
+            start_line: line,
+            end_line: line,
+            start_column: column,
+            end_column: column,
+            annotation_level: match merged.trouble.severity {
+                Severity::Error => Level::Failure,
+                Severity::Warning => Level::Warning,
+            },
+            message: message(merged, place.is_some()),
+            title: title(merged),
+        }
+    };
+    run.merged().iter().map(annotation).collect()
+}
+
+/// A notice without a place.
+pub(super) fn notice(title: &str, text: &str) -> String {
+    command::line("notice", &[("title", title.to_owned())], &text::cut(&text::line(text), LONGEST_MESSAGE))
+}
+
 fn annotation(name: &str, merged: &Merged<'_>, setting: &Setting) -> String {
-    let failure = &merged.trouble.failure;
-    let place = failure.place.as_ref().and_then(|place| Some((setting.file_of(place)?, place)));
-    let what = merged.trouble.during.as_ref().map(|what| format!("{}: ", what.title())).unwrap_or_default();
-    let title = text::cut(&text::line(&format!("{what}{}", merged.jobs_title())), LONGEST_TITLE);
+    let place = place(merged, setting);
     let mut properties = place.as_ref().map(|(file, place)| position(file, place)).unwrap_or_default();
-    properties.push(("title", title));
+    properties.push(("title", title(merged)));
     command::line(name, &properties, &message(merged, place.is_some()))
+}
+
+fn place<'a>(merged: &Merged<'a>, setting: &Setting) -> Option<(String, &'a Place)> {
+    let place = merged.trouble.failure.place.as_ref()?;
+    Some((setting.file_of(place)?, place))
+}
+
+fn title(merged: &Merged<'_>) -> String {
+    let what = merged.trouble.during.as_ref().map(|what| format!("{}: ", what.title())).unwrap_or_default();
+    text::cut(&text::line(&format!("{what}{}", merged.jobs_title())), LONGEST_TITLE)
 }
 
 /// The runner drops a column without a line, and both lines when the end comes before the start.
@@ -104,7 +155,7 @@ mod tests {
         let mut run = Run::default();
         events.iter().for_each(|event| run.take(event));
         let setting = Setting { folder: "images".into(), ..Setting::default() };
-        let (lines, left) = commands(&run, &setting, unmasked, &[]);
+        let (lines, left) = commands(&run, &setting, unmasked, &BTreeSet::new(), &[]);
         (Runner::read(lines.as_bytes()), left)
     }
 

@@ -2,12 +2,15 @@
 
 use std::io::{self, Write};
 
+use super::checks::CheckRuns;
 use super::{annotations, command, outputs, summary};
 use crate::event::Event;
-use crate::report::ci::{GitHub, Setting};
+use crate::forge::github::{Checks, Settled};
+use crate::report::ci::{Annotations, GitHub, Setting};
 use crate::report::file;
 use crate::report::run::Run;
 use crate::report::sinks::{Sink, write_unless_closed};
+use crate::report::text;
 
 /// Writes commands to `writer`, and the runner's files.
 pub(in crate::report) struct Actions<W> {
@@ -15,6 +18,7 @@ pub(in crate::report) struct Actions<W> {
     setting: Setting,
     github: GitHub,
     run: Run,
+    checks: Option<CheckRuns>,
 }
 
 impl<W: Write + Send> Actions<W> {
@@ -25,12 +29,25 @@ impl<W: Write + Send> Actions<W> {
     pub(in crate::report) fn new(mut writer: W, setting: Setting, github: GitHub) -> io::Result<Self> {
         github.masks.announce(|line| writer.write_all(command::line("add-mask", &[], line).as_bytes()))?;
         writer.flush()?;
-        Ok(Self { writer, setting, github, run: Run::default() })
+        Ok(Self { writer, setting, github, run: Run::default(), checks: None })
+    }
+
+    /// With check runs, which then show what failed.
+    pub(in crate::report) fn with(mut self, checks: Option<Checks>) -> Self {
+        self.checks = checks.map(|checks| CheckRuns::new(checks, self.setting.clone()));
+        self
     }
 
     /// `own`: what is wrong with what we tell GitHub. It takes room from other warnings, or the runner would drop it.
     fn annotate(&mut self, own: &[String]) -> io::Result<()> {
-        let (mut lines, left) = annotations::commands(&self.run, &self.setting, self.github.masks.unmasked(), own);
+        let Settled { carried, notice } = self.checks.take().map(|checks| checks.settle(&self.run)).unwrap_or_default();
+        if self.github.annotations == Annotations::None {
+            let lines: String = own.iter().map(|text| format!("ovenbird | warning: {}\n", text::line(text))).collect();
+            return write_unless_closed(&mut self.writer, lines.as_bytes());
+        }
+        let unmasked = self.github.masks.unmasked();
+        let (mut lines, left) = annotations::commands(&self.run, &self.setting, unmasked, &carried, own);
+        lines.extend(notice.map(|notice| annotations::notice("Check runs", &notice)));
         if left > 0 {
             let place = if self.github.summary.is_some() { "the summary of this step" } else { "the logs" };
             lines.push_str(&format!("ovenbird | GitHub shows 10 annotations of a kind: {left} more are in {place}.\n"));
@@ -64,11 +81,15 @@ impl<W: Write + Send> Actions<W> {
 impl<W: Write + Send> Sink for Actions<W> {
     fn on_event(&mut self, event: &Event) {
         self.run.take(event);
+        if let Some(checks) = &mut self.checks {
+            checks.on_event(event);
+        }
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         let output = self.output();
         let own: Vec<String> = output.iter().flatten().cloned().chain(self.summarize()).collect();
+        // GitHub's API is waited for last: who is killed meanwhile loses annotations only.
         let annotated = self.annotate(&own);
         output.map(|_| ()).and(annotated)
     }
@@ -99,6 +120,7 @@ mod tests {
             output: Some(path("output")),
             token: "t".to_owned(),
             masks: secrets.masks(),
+            ..GitHub::default()
         };
         let buffer = Buffer::default();
         let mut sink = Box::new(Actions::new(buffer.clone(), Setting::default(), github).unwrap());

@@ -29,7 +29,8 @@ pub(super) fn render(run: &Run, setting: &Setting, room: usize) -> String {
     for piece in pieces(run, setting) {
         if summary.len() + piece.len() + NOTE > room {
             let logs = code(&setting.output("*/log.txt"));
-            summary.push_str(&format!("\n> [!NOTE]\n> The rest is cut: GitHub shows 1 MiB. All of it is in {logs}.\n"));
+            summary
+                .push_str(&format!("\n> [!NOTE]\n> The rest is cut: GitHub takes no more. All of it is in {logs}.\n"));
             break;
         }
         summary.push_str(&piece);
