@@ -1,8 +1,8 @@
 //! Which line of the repository a file of a machine is.
 //!
 //! A guest's file is one of ours when an `upload:` put it there; for a `local:` step, when it is in the folder of the
-//! definition. A guest may have changed the file since: where the tool says what stands in the line, the repository must
-//! have the same there.
+//! definition. A guest may have changed the file since: where the tool says what stands in the line, the repository
+//! must have the same there.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -111,7 +111,8 @@ fn has_line(file: &Utf8Path, spot: &Spot) -> bool {
 mod tests {
     use super::*;
 
-    /// A repository with `site/app.py` (three lines), `a/setup.py` and `b/setup.py`, uploaded as `/srv/site`, `/opt/a`, `/opt/b`.
+    /// A repository with `site/app.py`, `a/setup.py` and `b/setup.py` of three lines, and its folders uploaded as
+    /// `/srv/site`, `/opt/a`, `/opt/b`.
     struct Repository(tempfile::TempDir, Uploads);
 
     impl Repository {

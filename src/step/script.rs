@@ -372,7 +372,7 @@ fn hint(exit: &Exit, excerpt: &[String]) -> Option<String> {
     let says = |phrase: &str| excerpt.iter().any(|line| line.contains(phrase));
     let hint = match exit {
         _ if says("No space left on device") => "the guest's disk is full: give the platform a larger `disk-size`",
-        _ if says("Could not get lock /var/lib/") => {
+        _ if says("Could not get lock /var/lib/") || says("lock was locked by another process") => {
             "another package manager is at work in the guest, often `unattended-upgrades` or cloud-init just after boot: \
              wait for it in a step before, or use `retry`"
         }

@@ -1,6 +1,6 @@
-//! Ansible: `fatal:` and `failed:` lines of tasks, and errors that end a run before any task. Up to ansible-core 2.18 the
-//! place is in the message (`The error appears to be in '/x.yml': line 5, column 3`), since 2.19 in lines that begin with
-//! `Origin: ` below `[ERROR]: `.
+//! Ansible: `fatal:` and `failed:` lines of tasks, and errors that end a run before any task. Up to ansible-core 2.18
+//! the place is in the message (`The error appears to be in '/x.yml': line 5, column 3`), since 2.19 in lines that
+//! begin with `Origin: ` below `[ERROR]: `.
 
 use std::sync::LazyLock;
 

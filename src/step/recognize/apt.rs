@@ -2,7 +2,7 @@
 
 use super::{Finding, Said, Spot, cure, fragment};
 
-const CURES: [(&str, &str); 10] = [
+const CURES: [(&str, &str); 8] = [
     (
         "Unable to locate package",
         "run `apt-get update` before, and look for a spelling mistake, or a component or repository that is missing",
@@ -22,13 +22,8 @@ const CURES: [(&str, &str); 10] = [
     ("does not have a Release file", "is the address of the repository right, and does it have this suite?"),
     ("is not signed", "install the key of the repository and name it with `signed-by`"),
     ("apt --fix-broken install", "a step before left packages half installed: look at what it printed"),
-    ("Could not get lock", LOCKED),
-    ("lock was locked by another process", LOCKED),
     ("  404  ", "the package lists are older than the mirror: run `apt-get update` in the same step"),
 ];
-
-const LOCKED: &str = "another package manager is at work in the guest, often `unattended-upgrades` or cloud-init just after boot: \
-                      wait for it in a step before, or use `retry`";
 
 pub(super) fn recognize(said: &Said<'_>) -> Option<Finding> {
     apt(said).or_else(|| dpkg(said.tail))

@@ -1,10 +1,10 @@
 //! What a tool itself said about its failure: the message, the file and the line, and a cure where one is known.
 //!
-//! One file a family of tools, and [`TABLE`], which names them. Recognizers are pure functions over the last lines of a
-//! failed step. What they read is hostile and out of order (two streams meet in it), and most of what looks like an error
-//! ended nothing. So each asks for the *closing* words of its tool, and [`Ran`] asks whether the command that ended the
-//! script can have said them: a wrong line is worse than none. May know nothing of guests, and of files nothing but their
-//! names as the tool wrote them; `place` makes lines of the repository of them.
+//! One file a family of tools, and [`TABLE`], which names them. Recognizers are pure functions over the last lines of
+//! a failed step. What they read is hostile and out of order (two streams meet in it), and most of what looks like an
+//! error ended nothing. So each asks for the *closing* words of its tool, and [`Ran`] asks whether the command that
+//! ended the script can have said them: a wrong line is worse than none. May know nothing of guests, and of files
+//! nothing but their names as the tool wrote them; `place` makes lines of the repository of them.
 
 mod ansible;
 mod apt;

@@ -40,7 +40,8 @@ pub(super) fn recognize(said: &Said<'_>) -> Option<Finding> {
     Some(Finding { message: format!("systemd: {}", super::fragment(why)), hint, ..Finding::default() })
 }
 
-const READ_THE_JOURNAL: &str = "the reason is in the guest's journal: let the step print it, with `systemctl … || { journalctl --no-pager -u UNIT; exit 1; }`";
+const READ_THE_JOURNAL: &str = "the reason is in the guest's journal: let the step print it, \
+    with `systemctl … || { journalctl --no-pager -u UNIT; exit 1; }`";
 
 /// The first line of the journal that says why a unit failed.
 fn journal<'a>(lines: &[&'a str], unit: &str) -> Option<&'a str> {
