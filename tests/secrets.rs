@@ -113,6 +113,7 @@ fn files(folder: &Utf8Path, events: &[Event], secrets: &Secrets) -> BTreeMap<Utf
         output: Some(folder.join("output")),
         token: "0123456789abcdef".to_owned(),
         masks: Secrets::default().masks(),
+        ..GitHub::default()
     };
     assert!(!secrets.masks().unmasked().iter().any(|name| name == "s"));
     let services = [Ci::GitHub(github), Ci::GitLab(GitLab::default())];

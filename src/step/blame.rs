@@ -15,6 +15,8 @@ const LONGEST_COMMAND: usize = 200;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
     Shell,
+    /// Its tracebacks are told from those that were caught by `recognize`.
+    Python,
     Other,
 }
 
@@ -66,7 +68,7 @@ pub(super) fn blame(evidence: &Evidence<'_>) -> Blame {
 }
 
 /// The first line of a command, at a sane length.
-fn short(command: &str) -> String {
+pub(super) fn short(command: &str) -> String {
     let mut lines = command.trim().lines();
     let first = lines.next().unwrap_or_default().trim_end();
     let cut: String = first.chars().take(LONGEST_COMMAND).collect();
@@ -317,9 +319,9 @@ fn message(evidence: &Evidence<'_>) -> Option<(usize, String)> {
         let is_last = evidence.stderr[index + 1..].iter().all(|line| line.trim().is_empty());
         match evidence.manner {
             Manner::Shell if ends_a_shell(&words, evidence.exit, is_last) => found = Some((line, words)),
-            Manner::Shell => {}
+            Manner::Shell | Manner::Python => {}
             Manner::Other if words.is_empty() => {
-                // A traceback: what happened stands in the first line after it that is not indented.
+                // What happened stands in the last line that is not indented.
                 let rest = evidence.stderr[index + 1..].iter();
                 let words = rest.rev().find(|line| line.starts_with(|char: char| !char.is_whitespace()));
                 found = Some((line, words.cloned().unwrap_or_default()));
@@ -330,12 +332,14 @@ fn message(evidence: &Evidence<'_>) -> Option<(usize, String)> {
     found.map(|(line, words)| (line, short(&words)))
 }
 
-/// `PATH: line 3: words` (bash, busybox), `PATH: 3: words` (dash), `"PATH", line 3` (Python), `words at PATH line 3.`
-/// (Perl), `PATH:3:in …: words` (Ruby).
+/// `PATH: line 3: words` (bash, busybox), `PATH: cd: line 3: words` (a builtin of busybox), `PATH: 3: words` (dash),
+/// `words at PATH line 3.` (Perl), `PATH:3:in …: words` (Ruby).
 fn mention(text: &str, path: &str) -> Option<(usize, String)> {
     let after = &text[text.find(path)? + path.len()..];
     let rest = after.trim_start_matches(['"', '\'', ',', ':', ' ']);
     let rest = rest.strip_prefix("line ").unwrap_or(rest);
+    let builtin = rest.split_once(": line ").filter(|(builtin, _)| builtin.chars().all(char::is_alphabetic));
+    let rest = builtin.map_or(rest, |(_, rest)| rest);
     let digits = rest.len() - rest.trim_start_matches(|char: char| char.is_ascii_digit()).len();
     let line = rest[..digits].parse().ok()?;
     let words = rest[digits..].strip_prefix(':').map_or("", str::trim);
@@ -343,7 +347,7 @@ fn mention(text: &str, path: &str) -> Option<(usize, String)> {
         let before = text.split(" at ").next().unwrap_or_default();
         return Some((line, before.to_owned()));
     }
-    Some((line, words.to_owned()))
+    Some((line, builtin.map_or_else(|| words.to_owned(), |(builtin, _)| format!("{builtin}: {words}"))))
 }
 
 /// Whether a shell that prints this can have ended by it with this status.

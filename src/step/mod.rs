@@ -3,7 +3,8 @@
 //! [`sequence`] is the loop: conditions, `continue-on-error`, retries, time limits, cancelling. One file an action does
 //! the work: `run` (also `script` and `local`, by the machinery in `script`), `upload`, `download`, `reboot`; `uses` is the
 //! loop again, over the steps of a file. When a script fails, `blame` finds the line and the command that ended it, from
-//! what `trap.sh` wrote down in bash or from the words of the shell itself. May know of `guest`, `expression`,
+//! what `trap.sh` wrote down in bash or from the words of the shell itself; `recognize` finds what the tool said that
+//! failed, and `place` the line of the repository that the tool means. May know of `guest`, `expression`,
 //! `plan::job`, `context`, `secret`, `event`.
 //!
 //! A script step is one round trip. It carries the script, its environment and `trap.sh` on *standard input*, so that
@@ -19,7 +20,9 @@ mod condition;
 mod download;
 mod output;
 mod outputs;
+mod place;
 mod reboot;
+mod recognize;
 mod run;
 mod script;
 mod sequence;

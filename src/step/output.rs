@@ -12,8 +12,8 @@ const LONGEST_LINE: usize = 64 * 1024;
 /// Lines of a step's output that its failure repeats.
 const EXCERPT_LINES: usize = 20;
 
-/// Lines of standard error in which a shell's own message is looked for.
-const STDERR_LINES: usize = 200;
+/// Lines in which messages of shells and tools are looked for: of both streams, and of standard error.
+const KEPT_LINES: usize = 300;
 
 /// How much of one line is kept for either.
 const KEPT_LINE: usize = 4096;
@@ -103,13 +103,18 @@ impl Transcript {
     pub(super) fn keep(&mut self, stream: Stream, line: &str) {
         let line = line[..line.floor_char_boundary(KEPT_LINE)].to_owned();
         if stream == Stream::Stderr {
-            keep(&mut self.stderr, line.clone(), STDERR_LINES);
+            keep(&mut self.stderr, line.clone(), KEPT_LINES);
         }
-        keep(&mut self.last, line, EXCERPT_LINES);
+        keep(&mut self.last, line, KEPT_LINES);
     }
 
-    /// The last lines of either stream.
+    /// The last lines of either stream, as a failure repeats them.
     pub(super) fn excerpt(&self) -> Vec<String> {
+        self.last.iter().skip(self.last.len().saturating_sub(EXCERPT_LINES)).cloned().collect()
+    }
+
+    /// More of the last lines of either stream.
+    pub(super) fn both(&self) -> Vec<String> {
         self.last.iter().cloned().collect()
     }
 

@@ -16,6 +16,8 @@ use crate::step::blame::{self, Blame, Evidence, Manner};
 use crate::step::bundle::{self, BOOTSTRAP, Bundle, FOLDER_PREFIX, Site};
 use crate::step::output::{Lines, Transcript};
 use crate::step::outputs;
+use crate::step::place::Map;
+use crate::step::recognize::{self, Finding, Ran, Spot};
 use crate::step::sequence::{Scene, Stop};
 use crate::step::trap;
 
@@ -111,7 +113,7 @@ pub(super) async fn run(
     let excerpt = excerpt.iter().map(|line| blame::readable(line, &id, &script.name, &script.shown)).collect();
     match exit {
         Ok(exit) => {
-            let ended = Ended { script, id: &id, exit: &exit, records: &records, watch: &watch };
+            let ended = Ended { scene, script, id: &id, exit: &exit, records: &records, watch: &watch };
             Err(Stop::Failed(Box::new(Failure { excerpt, ..ended.failure() })))
         }
         Err(GuestError::Cancelled) => Err(Stop::Cancelled { excerpt }),
@@ -249,6 +251,7 @@ async fn collect(guest: &dyn Guest, command: &str, limit: Duration) -> Option<Ve
 
 /// A script that ended badly.
 struct Ended<'a> {
+    scene: &'a Scene<'a>,
     script: &'a Prepared<'a>,
     id: &'a str,
     exit: &'a Exit,
@@ -262,49 +265,111 @@ impl Ended<'_> {
         if let Some(complaint) = &self.watch.complaint {
             return Failure { place: Some(source.fallback.clone()), ..Failure::new(complaint.clone()) };
         }
-        let blame = self.blame();
-        let mut message = match self.exit {
-            Exit::Code(code) => format!("`{}` failed with exit status {code}", self.script.shown),
-            Exit::Signal(name) => format!("`{}` was killed by SIG{name}", self.script.shown),
-            Exit::Missing => format!("the connection closed before `{}` ended", self.script.shown),
-        };
+        let mut blame = self.blame();
+        let finding = self.finding(&mut blame);
+        let mut message = self.ending();
         if let Some((file, line)) = &blame.elsewhere {
             let _ = write!(message, " at line {line} of `{file}`");
         }
-        if let Some(words) = &blame.words {
+        if let Some(finding) = &finding {
+            message = format!("{} ({message})", finding.message);
+        } else if let Some(words) = &blame.words {
             let _ = write!(message, ": {words}");
         }
+        let spots = finding.iter().flat_map(|finding| finding.spots.iter().cloned());
+        let elsewhere =
+            blame.elsewhere.iter().map(|(file, line)| Spot { file: file.clone(), line: *line, ..Spot::default() });
+        let told = self.map().place(&spots.chain(elsewhere).collect::<Vec<_>>());
         let place = blame.line.and_then(|line| source.places.get(line - 1)).unwrap_or(&source.fallback);
         // The guest chose the words: they must not move a cursor either.
         let readable =
             |text: &str| clean_line(blame::readable(text, self.id, &self.script.name, &self.script.shown).as_bytes());
+        let cure = finding.and_then(|finding| finding.hint).map(str::to_owned);
         Failure {
-            place: Some(place.clone()),
+            place: Some(told.unwrap_or_else(|| place.clone())),
             command: blame.command.as_deref().map(readable),
-            hint: hint(self.exit, &self.watch.transcript.excerpt()),
+            hint: cure.or_else(|| hint(self.exit, &self.watch.transcript.excerpt())),
             ..Failure::new(readable(&message))
         }
     }
 
-    fn blame(&self) -> Blame {
-        let manner = match self.script.shell {
-            Shell::Python | Shell::Custom(_) => Manner::Other,
+    fn ending(&self) -> String {
+        match self.exit {
+            Exit::Code(code) => format!("`{}` failed with exit status {code}", self.script.shown),
+            Exit::Signal(name) => format!("`{}` was killed by SIG{name}", self.script.shown),
+            Exit::Missing => format!("the connection closed before `{}` ended", self.script.shown),
+        }
+    }
+
+    /// What the tool said that ended the script. It may tell the line of the script too, where nothing else did.
+    fn finding(&self, blame: &mut Blame) -> Option<Finding> {
+        // Nobody says why it was killed from outside; and the shell's own words are about what ended it.
+        let Exit::Code(status) = self.exit else { return None };
+        if blame.words.is_some() {
+            return None;
+        }
+        let source = &self.script.source.lines;
+        let interpreter = (self.manner() == Manner::Python).then_some("python");
+        let line = blame.line.and_then(|line| source.get(line - 1)).map(String::as_str);
+        let ran = Ran { command: blame.command.as_deref(), line, source, interpreter };
+        let transcript = &self.watch.transcript;
+        let mut recognized = recognize::recognize(&transcript.stderr(), &transcript.both(), *status, &ran)?;
+        let path = format!("/{}/{}", self.id, self.script.name);
+        let ours = recognized.finding.spots.iter().position(|spot| spot.file.ends_with(&path));
+        let line = ours.map(|index| recognized.finding.spots[index].line as usize).or(recognized.line);
+        if blame.line.is_none()
+            && let Some(line) = line.filter(|line| (1..=source.len()).contains(line))
+        {
+            blame.line = Some(line);
+            blame.command = source.get(line - 1).map(|line| blame::short(line));
+        }
+        if let Some(index) = ours {
+            // Frames outside of the script's own frame come after it.
+            recognized.finding.spots.truncate(index);
+        }
+        Some(recognized.finding)
+    }
+
+    /// How paths of the machine lead into the repository.
+    fn map(&self) -> Map<'_> {
+        let root = &self.scene.job.root;
+        let (uploads, home) = match self.script.site {
+            Site::Guest => (Some(self.scene.uploads), "/root".into()),
+            Site::Local { .. } => (None, root.clone()),
+        };
+        let directory = self.script.working_directory.map_or_else(|| home.clone(), |directory| home.join(directory));
+        Map { root, uploads, directory }
+    }
+
+    fn manner(&self) -> Manner {
+        match self.script.shell {
+            Shell::Python => Manner::Python,
+            Shell::Custom(template) if is_python(template) => Manner::Python,
+            Shell::Custom(_) => Manner::Other,
             Shell::Default if self.script.own_interpreter => manner_of(self.script.source.lines.first()),
             Shell::Default | Shell::Bash | Shell::Sh => Manner::Shell,
-        };
+        }
+    }
+
+    fn blame(&self) -> Blame {
         blame::blame(&Evidence {
             source: &self.script.source.lines,
             path: &format!("/{}/{}", self.id, self.script.name),
             records: self.records,
             stderr: &self.watch.transcript.stderr(),
             exit: self.exit,
-            manner,
+            manner: self.manner(),
         })
     }
 }
 
+fn is_python(words: &str) -> bool {
+    words.split(['/', ' ']).any(|word| word.starts_with("python"))
+}
+
 fn manner_of(first: Option<&String>) -> Manner {
     match first.and_then(|line| line.strip_prefix("#!")) {
+        Some(interpreter) if is_python(interpreter) => Manner::Python,
         Some(interpreter) if !interpreter.split(['/', ' ']).any(|word| word.trim_end().ends_with("sh")) => {
             Manner::Other
         }
@@ -317,7 +382,7 @@ fn hint(exit: &Exit, excerpt: &[String]) -> Option<String> {
     let says = |phrase: &str| excerpt.iter().any(|line| line.contains(phrase));
     let hint = match exit {
         _ if says("No space left on device") => "the guest's disk is full: give the platform a larger `disk-size`",
-        _ if says("Could not get lock /var/lib/") => {
+        _ if says("Could not get lock /var/lib/") || says("lock was locked by another process") => {
             "another package manager is at work in the guest, often `unattended-upgrades` or cloud-init just after boot: \
              wait for it in a step before, or use `retry`"
         }

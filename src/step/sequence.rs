@@ -26,6 +26,7 @@ use crate::guest::{Guest, GuestError};
 use crate::plan::job::{Action, EnvVar, Job, Step};
 use crate::secret::{Redactor, Secrets};
 use crate::step::condition::{Ended, Situation};
+use crate::step::place::Uploads;
 use crate::step::script::Stale;
 use crate::step::{download, reboot, run, upload};
 
@@ -62,6 +63,7 @@ pub(super) struct Scene<'a> {
     pub(super) guest: &'a dyn Guest,
     pub(super) local: &'a dyn Guest,
     pub(super) stale: &'a Stale,
+    pub(super) uploads: &'a Uploads,
     /// The variables of the step: the definition's, those of the steps that use the file it stands in, and its own.
     pub(super) env: Vec<EnvVar>,
     /// The step's own variables alone.
@@ -124,6 +126,7 @@ pub(super) struct Stage<'a> {
     guest: &'a dyn Guest,
     local: &'a dyn Guest,
     stale: &'a Stale,
+    uploads: &'a Uploads,
 }
 
 /// What the steps of one list have in common: those of the definition, or those of a step file where it is used.
@@ -147,9 +150,9 @@ pub(super) struct Frame {
 /// Cancelling `ctx` ends the running step; what is left of the steps then is skipped, but for those whose condition asks
 /// to run all the same, within three seconds.
 pub async fn run_all(ctx: &JobCtx, job: &Job, secrets: &Secrets, guest: &dyn Guest, local: &dyn Guest) -> Summary {
-    let stale = Stale::default();
+    let (stale, uploads) = (Stale::default(), Uploads::default());
     let mut sequence = Sequence {
-        stage: Stage { ctx, job, secrets, guest, local, stale: &stale },
+        stage: Stage { ctx, job, secrets, guest, local, stale: &stale, uploads: &uploads },
         redactor: ctx.events.redactor().clone(),
         grace: None,
         summary: Summary { outcome: Outcome::Success, steps: Vec::new(), failure: None },
@@ -223,10 +226,10 @@ impl Sequence<'_> {
             Ok(env) => (env, None),
             Err(error) => (Vec::new(), Some(format!("the `env` of `{}` has no value: {error}", step.name))),
         };
-        let Stage { ctx, job, secrets, guest, local, stale } = self.stage;
+        let Stage { ctx, job, secrets, guest, local, stale, uploads } = self.stage;
         let env = frame.env.iter().chain(&own_env).cloned().collect();
         let outputs = Mutex::default();
-        let scene = Scene { ctx, job, step, secrets, guest, local, stale, env, own_env, outputs };
+        let scene = Scene { ctx, job, step, secrets, guest, local, stale, uploads, env, own_env, outputs };
         match frame.situation.allows(&step.condition, &scene.env) {
             Ok(true) if !too_late => match wrong {
                 None => self.perform(&scene, frame).await,
@@ -315,6 +318,7 @@ impl Sequence<'_> {
         failure.step = Some(scene.step.index);
         failure.message = self.redactor.redact(&failure.message);
         failure.command = failure.command.map(|command| self.redactor.redact(&command));
+        failure.hint = failure.hint.map(|hint| self.redactor.redact(&hint));
         failure.excerpt = self.redactor.redact_lines(&failure.excerpt);
         if scene.step.continue_on_error || frame.forgiven {
             scene.ctx.events.warn(failure).await;

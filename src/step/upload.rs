@@ -18,6 +18,7 @@ pub(super) async fn upload(scene: &Scene<'_>, upload: &Upload, cancel: &Cancella
     let failed = format!("failed to upload `{}` to `{}`", upload.from, put.to);
     let transfer = transfer.map_err(|error| scene.stopped(&failed, error))?;
     tell(scene, "uploaded", transfer, &put.to).await;
+    scene.uploads.add(&put.from, put.to.as_str().into());
     Ok(())
 }
 

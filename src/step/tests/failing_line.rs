@@ -225,7 +225,11 @@ async fn busybox_shows_what_the_shell_itself_says() {
     if std::process::Command::new("busybox").arg("true").output().is_err() {
         return;
     }
-    let table = [("true\nnosuchcommand\ntrue", "2: nosuchcommand"), ("set -u\ntrue\necho $nope", "3: echo $nope")];
+    let table = [
+        ("true\nnosuchcommand\ntrue", "2: nosuchcommand"),
+        ("set -u\ntrue\necho $nope", "3: echo $nope"),
+        ("true\ncd /nowhere/x", "2: cd /nowhere/x"),
+    ];
     check(Shell::Custom("busybox sh -e {0}".to_owned()), &table).await;
 }
 
@@ -238,7 +242,7 @@ async fn python_shows_the_last_line_of_ours_in_the_traceback() {
     ];
     check(Shell::Python, &table).await;
     let failure = failure(Shell::Python, "raise ValueError('no')").await;
-    assert_eq!(failure.message, "`the step` failed with exit status 1: ValueError: no");
+    assert_eq!(failure.message, "ValueError: no (`the step` failed with exit status 1)");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod actions;
 mod failing_line;
 mod machine;
 mod outputs;
+mod recognized;
 mod scripts;
 mod sequence;
 mod uses;
