@@ -46,6 +46,7 @@ test  | grub-mkimage                              | grub-common
 test  | /usr/lib/grub/i386-pc/boot.img            | grub-pc-bin
 test  | node                                      | nodejs
 test  | npm                                       | npm
+test  | chromium                                  | chromium
 lint  | shellcheck                                | shellcheck
 fuzz  | c++                                       | g++
 bench | packer                                    | packer
@@ -166,19 +167,23 @@ install_check_jsonschema() {
     "$folder/bin/pip" install --quiet --disable-pip-version-check "check-jsonschema==$CHECK_JSONSCHEMA" </dev/null >&2
 }
 
-# GitHub's implementation of the expression language, which a test compares ours with: the versions of the lock file,
-# from whatever registry npm is configured for.
-install_npm_package() {
-    local source folder=$HOME/.cache/ovenbird/test/expressions
-    source=$(dirname "${BASH_SOURCE[0]}")/../tests/expressions
+# Packages of npm, in the versions of a lock file of the tests, from whatever registry npm is configured for.
+#
+#   install_npm_packages FOLDER WHAT
+#
+# expressions: GitHub's implementation of the expression language, which a test compares ours with.
+# html: what drives Chromium through report.html.
+install_npm_packages() {
+    local source folder=$HOME/.cache/ovenbird/test/$1
+    source=$(dirname "${BASH_SOURCE[0]}")/../tests/$1
     if cmp -s "$source/package-lock.json" "$folder/installed.json"; then
         return
     fi
-    echo "setup: installing the npm package @actions/expressions" >&2
+    echo "setup: installing with npm: $2" >&2
     mkdir -p "$folder"
     cp "$source/package.json" "$source/package-lock.json" "$folder/"
     if ! npm --prefix "$folder" ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2; then
-        echo "error: npm could not install @actions/expressions" >&2
+        echo "error: npm could not install $2" >&2
         echo "hint: node 20 or newer is needed, and a registry that \`npm config get registry\` names" >&2
         exit 1
     fi
@@ -211,7 +216,8 @@ main() {
     if [[ " ${wanted[*]} " == *" test "* ]]; then
         install_act
         install_check_jsonschema
-        install_npm_package
+        install_npm_packages expressions @actions/expressions
+        install_npm_packages html "puppeteer-core and axe-core"
     fi
     if [[ " ${wanted[*]} " == *" lint "* ]]; then
         install_cargo_tool deny "$CARGO_DENY"

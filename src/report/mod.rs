@@ -1,9 +1,9 @@
 //! Sinks for events, one file each.
 //!
 //! A [`Sink`] turns events into what someone reads: a terminal ([`console`]), a job's log ([`log`]), JSON Lines
-//! ([`jsonl`]), the closing table ([`table`]), test results ([`junit`]), and what CI services show ([`github`],
-//! [`gitlab`]). [`Reports`] hands each event to all of them. Those that speak at the end collect a [`run`] first. Standard
-//! output is data (the table), standard error is talk (the console, and every command to a CI runner).
+//! ([`jsonl`], [`spool`]), the closing table ([`table`]), test results ([`junit`]), the run's page ([`html`]), and what CI
+//! services show ([`github`], [`gitlab`]). [`Reports`] hands each event to all of them. Those that speak at the end collect a
+//! [`run`] first; [`replay`] has them speak of jobs that ran elsewhere. Standard output is data (the table), standard error is talk (the console, and every command to a CI runner).
 //!
 //! What a guest, a tool or a definition wrote is hostile: every sink that writes text takes it through [`text`], which
 //! leaves nothing that a terminal or a CI runner would obey. Only this room and `cli` print. May know of `event`, and of
@@ -18,15 +18,19 @@ mod github;
 mod gitlab;
 #[cfg(test)]
 mod hostile;
+mod html;
 mod jsonl;
 mod junit;
 mod log;
+mod replay;
 mod run;
 mod sinks;
+mod spool;
 mod table;
 #[cfg(test)]
 mod testing;
 mod text;
 
 pub use ci::{Ci, GitHub, GitLab, Setting};
+pub use replay::{ReplayOptions, replay};
 pub use sinks::{ConsoleMode, Options, Reports, Sink};

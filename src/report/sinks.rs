@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::Context;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use indicatif::ProgressDrawTarget;
 
 use super::ci::{Ci, Setting};
@@ -12,12 +12,14 @@ use super::console::groups::{Groups, Marks};
 use super::console::live::Live;
 use super::console::plain::{Detail, Plain};
 use super::github::sink::Actions;
-use super::gitlab;
+use super::html::Html;
 use super::jsonl::JsonLines;
 use super::junit::JUnit;
 use super::log::Logs;
+use super::spool::Spool;
 use super::table::Table;
 use super::text::Paint;
+use super::{gitlab, spool};
 use crate::event::Event;
 
 /// Turns events into what someone reads.
@@ -71,7 +73,7 @@ pub struct Reports {
 }
 
 impl Reports {
-    /// Sets up the console, the closing table, the jobs' logs and test results, what the CI service is told, and the events'
+    /// Sets up the console, the closing table, the jobs' logs, events and test results, the run's page, what the CI service is told, and the events'
     /// file if one is asked for. GitHub is told here what to hide.
     ///
     /// # Errors
@@ -83,22 +85,17 @@ impl Reports {
             Ci::GitHub(_) => Marks::GitHub,
             Ci::GitLab(_) => Marks::GitLab,
         });
-        let service: Option<Box<dyn Sink>> = match ci {
-            None => None,
-            Some(Ci::GitHub(github)) => {
-                let actions = Actions::new(io::stderr(), setting.clone(), github);
-                Some(Box::new(actions.context("failed to tell GitHub's runner what to hide")?))
-            }
-            Some(Ci::GitLab(gitlab)) => {
-                Some(Box::new(gitlab::sink::Reports::new(out.clone(), setting.clone(), gitlab)))
-            }
-        };
+        let service = ci.map(|ci| service(ci, &out, &setting)).transpose()?;
         if let Some(path) = events {
             let file = File::create(&path).with_context(|| format!("failed to create the events file `{path}`"))?;
             sinks.push(Box::new(JsonLines::new(file)));
         }
         sinks.push(Box::new(Logs::new(out.clone())));
-        sinks.push(Box::new(JUnit::new(out.clone(), setting)));
+        sinks.push(Box::new(JUnit::new(out.clone(), setting.clone())));
+        // The page is made of the events that the sink before it wrote.
+        sinks.push(Box::new(Spool::new(out.clone())));
+        let folder = out.clone();
+        sinks.push(Box::new(Html::new(out.clone(), setting, move |job| spool::path(&folder, job))));
         let live = console == ConsoleMode::Live && io::stderr().is_terminal();
         let detail = match (console, verbose) {
             (ConsoleMode::Quiet, _) => Detail::Failures,
@@ -117,6 +114,11 @@ impl Reports {
         Ok(Self { sinks })
     }
 
+    /// Those, and no other.
+    pub(super) fn of(sinks: Vec<Box<dyn Sink>>) -> Self {
+        Self { sinks }
+    }
+
     /// Hands an event to every report.
     pub fn on_event(&mut self, event: &Event) {
         for sink in &mut self.sinks {
@@ -132,6 +134,17 @@ impl Reports {
         let results: Vec<_> = self.sinks.into_iter().map(Sink::finish).collect();
         results.into_iter().collect()
     }
+}
+
+/// What the CI service around us is told.
+pub(super) fn service(ci: Ci, out: &Utf8Path, setting: &Setting) -> anyhow::Result<Box<dyn Sink>> {
+    Ok(match ci {
+        Ci::GitHub(github) => {
+            let actions = Actions::new(io::stderr(), setting.clone(), github);
+            Box::new(actions.context("failed to tell GitHub's runner what to hide")?)
+        }
+        Ci::GitLab(gitlab) => Box::new(gitlab::sink::Reports::new(out.to_owned(), setting.clone(), gitlab)),
+    })
 }
 
 /// Writes to a stream that may have been closed at the other end (`ovenbird build | head`): that ends the talk, not the
