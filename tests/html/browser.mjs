@@ -165,12 +165,12 @@ const checks = {
       await settled(tab);
       assert.equal(await text(tab, selector), "Copied");
       // What the clipboard holds is seen by pasting it.
-      await tab.focus("#filter");
-      await tab.$eval("#filter", (input) => { input.value = ""; });
+      await tab.focus("#query");
+      await tab.$eval("#query", (input) => { input.value = ""; });
       await tab.keyboard.down("Control");
       await tab.keyboard.press("v", { commands: ["paste"] });
       await tab.keyboard.up("Control");
-      return tab.$eval("#filter", (input) => input.value);
+      return tab.$eval("#query", (input) => input.value);
     };
     const job = '[id="job/bookworm-amd64"]';
     assert.equal(await copied(`${job} .digest .copy`), "a".repeat(64));
