@@ -32,7 +32,7 @@ pub(super) const FILE: &str = "report.html";
 
 /// Bytes of all logs in a page, and of one job's. A page of 20 MiB still opens at once and can be sent to someone; what is not
 /// a log takes less than the rest.
-const LOGS: usize = 16 << 20;
+const LOGS: usize = 12 << 20;
 const LOG: usize = 2 << 20;
 
 /// Bytes of all failures and warnings in a page.
