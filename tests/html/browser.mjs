@@ -263,6 +263,7 @@ const checks = {
     assert.ok(ran.violations >= 2, JSON.stringify(ran));
   },
 
+  // One of the jobs was cancelled before its steps, and has no such line.
   async quick() {
     const tab = await open();
     const times = await tab.evaluate(() => {
@@ -276,7 +277,7 @@ const checks = {
     await tab.keyboard.press("/");
     await tab.keyboard.type("line 1234");
     await tab.keyboard.press("Enter");
-    assert.equal(await text(tab, "#found"), "1 of 64");
+    assert.equal(await text(tab, "#found"), "1 of 63");
     const search = Date.now() - begin;
     assert.ok(search < 3000, `searching took ${search} ms`);
     console.log(`load ${Math.round(times.load)} ms, search in 64 logs ${search} ms`);
