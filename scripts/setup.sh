@@ -48,6 +48,7 @@ test  | grub-mkimage                              | grub-common
 test  | /usr/lib/grub/i386-pc/boot.img            | grub-pc-bin
 test  | node                                      | nodejs
 test  | npm                                       | npm
+test  | chromium                                  | chromium
 lint  | shellcheck                                | shellcheck
 fuzz  | c++                                       | g++
 bench | packer                                    | packer
@@ -226,6 +227,8 @@ main() {
         install_npm_packages expressions
         # GitHub's description of its API, which every request of ours is held against.
         install_npm_packages github extract_operations
+        # What drives Chromium through report.html, and what judges whether everybody can use it.
+        install_npm_packages html
     fi
     if [[ " ${wanted[*]} " == *" lint "* ]]; then
         install_cargo_tool deny "$CARGO_DENY"

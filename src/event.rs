@@ -4,6 +4,8 @@
 //! This room knows nothing of who makes events or who reads them. The types are a wire contract: a field is added,
 //! never renamed or given another meaning, within one [`WIRE_VERSION`].
 
+use std::collections::BTreeMap;
+
 use camino::Utf8PathBuf;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,9 @@ impl Event {
     }
 }
 
+/// A job's values of the matrix, by key.
+pub type Cell = serde_json::Map<String, serde_json::Value>;
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
@@ -50,6 +55,9 @@ pub enum Body {
         run: String,
         version: String,
         jobs: Vec<JobId>,
+        /// The matrix cells of the jobs, those that have one.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        cells: BTreeMap<JobId, Cell>,
     },
     /// A job's process was started.
     JobStarted {

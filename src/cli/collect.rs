@@ -14,7 +14,7 @@ use crate::event::{Body, Event, Failure, JobFinished, JobId, Outcome, Phase, Ste
 use crate::image::collect::{self, Collected, Found};
 use crate::image::manifest::{Manifest, StepRecord};
 use crate::plan::job::Job;
-use crate::report::{self, Annotations, Ci, ConsoleMode, Options, Reports};
+use crate::report::{self, Annotations, Ci, ReplayOptions};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -47,8 +47,7 @@ pub(super) fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
         _ => {}
     }
     let places = if args.records.is_empty() { std::slice::from_ref(&args.out) } else { &args.records };
-    let (found, troubles) = collect::find(places);
-    let collected = collect::collect(found, troubles, &loaded.jobs);
+    let collected = collect::collect(collect::find(places), &loaded.jobs);
     tell_older(&collected.older);
     let is_whole = collected.missing.is_empty() || args.partial && !collected.records.is_empty();
     let is_right = is_whole && collected.troubles.is_empty();
@@ -81,7 +80,7 @@ fn tell_older(older: &[Found]) {
     }
 }
 
-/// The table, and what the CI service shows.
+/// The table, `report.html` and `junit.xml` of all jobs, and what the CI service shows.
 fn tell(args: &Args, colour: bool, loaded: &Loaded, collected: &Collected, is_right: bool) -> anyhow::Result<()> {
     let environment = load::environment();
     let root = load::root_of(&args.load.file)?;
@@ -90,49 +89,49 @@ fn tell(args: &Args, colour: bool, loaded: &Loaded, collected: &Collected, is_ri
     let mut secrets = loaded.secrets.clone();
     secrets.register_environment(&environment);
     let given = ci::Given { planning: &args.load, out: &args.out, secrets: &secrets };
-    let mut service = ci::service(&environment, &secrets, Annotations::Shown)?;
+    // The legs annotated what failed in them.
+    let mut service = ci::service(&environment, &secrets, Annotations::None)?;
     if let (Some(Ci::GitHub(github)), false) = (&mut service, is_right) {
         // Outputs would name an `images.json` that there is not.
         github.output = None;
     }
-    let options = Options {
-        console: ConsoleMode::Quiet,
-        colour,
-        out: args.out.clone(),
-        events: None,
-        verbose: false,
-        setting: ci::setting(&environment, &real, &given),
-        ci: service,
-    };
-    let mut reports = Reports::of_records(options)?;
-    events(&loaded.jobs, collected, args.partial).iter().for_each(|event| reports.on_event(event));
-    reports.finish().context("failed to write a report")
+    let scratch = tempfile::tempdir().context("failed to create a temporary folder")?;
+    let scratch = Utf8Path::from_path(scratch.path()).context("the temporary folder's name is no UTF-8")?;
+    let paths = loaded.jobs.iter().map(|job| story(job, collected, args.partial, scratch));
+    let paths: Vec<Utf8PathBuf> = paths.collect::<anyhow::Result<_>>()?;
+    let setting = ci::setting(&environment, &real, &given);
+    report::replay(&paths, ReplayOptions { out: args.out.clone(), setting, ci: service, colour })
 }
 
-/// The run of all legs, as far as their records tell.
-fn events(jobs: &[Job], collected: &Collected, partial: bool) -> Vec<Event> {
-    let records = || collected.records.iter().map(|found| &found.manifest);
-    let begin = records().map(|manifest| manifest.started).min().unwrap_or_else(Utc::now);
-    let end = records().map(|manifest| manifest.finished).max().unwrap_or(begin);
-    let event = |time, job: Option<&JobId>, event| Event { v: WIRE_VERSION, time, job: job.cloned(), event };
-    let ids = jobs.iter().map(|job| job.id.clone()).collect();
+/// The file that tells what happened in a job: its own, where it was uploaded; else one that tells what its record says, or
+/// that there is none.
+fn story(job: &Job, collected: &Collected, partial: bool, scratch: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
+    let found = collected.records.iter().find(|found| found.manifest.job == job.id);
+    let beside = found.and_then(|found| collected.stories.iter().find(|path| path.parent() == found.path.parent()));
+    let mut left = collected.stories.iter().filter(|_| found.is_none() && collected.missing.contains(&job.id));
+    let own = beside.into_iter().find(|path| report::is_story(path, &job.id));
+    if let Some(own) = own.or_else(|| left.find(|path| report::is_story(path, &job.id))) {
+        return Ok(own.clone());
+    }
+    let begin = found.map_or_else(Utc::now, |found| found.manifest.started);
+    let event = |job: Option<&JobId>, event| Event { v: WIRE_VERSION, time: begin, job: job.cloned(), event };
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let mut events = vec![event(begin, None, Body::RunStarted { run: "collect".to_owned(), version, jobs: ids })];
-    for job in jobs {
-        match records().find(|manifest| manifest.job == job.id) {
-            Some(manifest) => events.extend(events_of(manifest)),
-            None => {
-                let outcome = if partial { Outcome::Skipped } else { Outcome::Failure };
-                let reason = Some("there is no record that can be taken for this job".to_owned());
-                let finished = JobFinished { outcome, seconds: 0.0, reason, manifest: None };
-                events.push(event(end, Some(&job.id), Body::JobFinished(Box::new(finished))));
-            }
+    let (jobs, cells) = (vec![job.id.clone()], [(job.id.clone(), job.matrix.clone())].into());
+    let mut events = vec![event(None, Body::RunStarted { run: "collect".to_owned(), version, jobs, cells })];
+    match found {
+        Some(found) => events.extend(events_of(&found.manifest)),
+        None => {
+            let outcome = if partial { Outcome::Skipped } else { Outcome::Failure };
+            let reason = Some("there is no record that can be taken for this job".to_owned());
+            let finished = JobFinished { outcome, seconds: 0.0, reason, manifest: None };
+            events.push(event(Some(&job.id), Body::JobFinished(Box::new(finished))));
         }
     }
-    let whole = partial || collected.missing.is_empty() && collected.troubles.is_empty();
-    let outcome = if whole { Outcome::Success } else { Outcome::Failure };
-    events.push(event(end, None, Body::RunFinished { outcome, seconds: seconds(end - begin) }));
-    events
+    let lines = events.iter().map(|event| serde_json::to_string(event).map(|line| line + "\n"));
+    let text: String = lines.collect::<Result<_, _>>().context("failed to write JSON")?;
+    let path = scratch.join(format!("{}.jsonl", job.id));
+    fs::write(&path, text).with_context(|| format!("failed to write `{path}`"))?;
+    Ok(path)
 }
 
 fn seconds(duration: Duration) -> f64 {

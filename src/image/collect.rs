@@ -17,6 +17,9 @@ use crate::plan::job::Job;
 /// A record's file name.
 const RECORD: &str = "manifest.json";
 
+/// What happened in a job, for reports. Of failed jobs too, which have no record.
+const STORY: &str = "events.jsonl";
+
 /// How deep below a named folder records are searched: an artifact's folder, an output folder in it, a job's.
 const DEEPEST: usize = 6;
 
@@ -66,6 +69,16 @@ pub struct Collected {
     pub troubles: Vec<Trouble>,
     /// Older records of jobs that were built again.
     pub older: Vec<Found>,
+    /// Events of jobs, as far as they were found. Not looked into.
+    pub stories: Vec<Utf8PathBuf>,
+}
+
+/// What lies in the named places.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Search {
+    pub found: Vec<Found>,
+    pub troubles: Vec<Trouble>,
+    pub stories: Vec<Utf8PathBuf>,
 }
 
 impl Collected {
@@ -80,7 +93,7 @@ impl Collected {
 
 /// The records that `places` are, or have below them. A place that is not there has none.
 #[must_use]
-pub fn find(places: &[Utf8PathBuf]) -> (Vec<Found>, Vec<Trouble>) {
+pub fn find(places: &[Utf8PathBuf]) -> Search {
     let (mut paths, mut troubles, mut room) = (Vec::new(), Vec::new(), MOST);
     for place in places {
         match fs::metadata(place) {
@@ -101,6 +114,7 @@ pub fn find(places: &[Utf8PathBuf]) -> (Vec<Found>, Vec<Trouble>) {
         }
         Err(_) => true,
     });
+    let (stories, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.file_name() == Some(STORY));
     let mut found = Vec::new();
     for path in paths {
         match Manifest::read(&path) {
@@ -108,7 +122,7 @@ pub fn find(places: &[Utf8PathBuf]) -> (Vec<Found>, Vec<Trouble>) {
             Err(error) => troubles.push(Trouble::Unreadable(format!("{error:#}"))),
         }
     }
-    (found, troubles)
+    Search { found, troubles, stories }
 }
 
 fn search(
@@ -130,7 +144,7 @@ fn search(
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_dir() && depth > 0 {
             search(entry.path(), depth - 1, room, paths, troubles);
-        } else if kind.is_file() && entry.file_name() == RECORD {
+        } else if kind.is_file() && [RECORD, STORY].contains(&entry.file_name()) {
             paths.push(entry.into_path());
         }
     }
@@ -138,8 +152,9 @@ fn search(
 
 /// Compares what was found with the jobs that a plan has.
 #[must_use]
-pub fn collect(found: Vec<Found>, mut troubles: Vec<Trouble>, jobs: &[Job]) -> Collected {
-    let mut collected = Collected::default();
+pub fn collect(search: Search, jobs: &[Job]) -> Collected {
+    let Search { found, mut troubles, stories } = search;
+    let mut collected = Collected { stories, ..Collected::default() };
     let seen: Vec<JobId> = found.iter().map(|found| found.manifest.job.clone()).collect();
     let mut records: Vec<Found> = Vec::new();
     for found in found {

@@ -1,21 +1,44 @@
 //! Files that reports write whole.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 
 use camino::Utf8Path;
 
 /// Writes a file anew, with its folder. What was there is removed first, so a link that a repository brought along is
 /// not followed.
 pub(super) fn replace(path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
-    let write = || {
+    create(path)?.write_all(bytes).map_err(|error| named(&error, "write", path))
+}
+
+/// Makes a new file in place of what was there, with its folder.
+pub(super) fn create(path: &Utf8Path) -> io::Result<File> {
+    let create = || {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         remove(path)?;
-        File::create_new(path)?.write_all(bytes)
+        File::create_new(path)
     };
-    write().map_err(|error| named(&error, "write", path))
+    create().map_err(|error| named(&error, "write", path))
+}
+
+/// Writes a large file in pieces. It is there when all of it is, and until then what was there before.
+pub(super) fn replace_with(path: &Utf8Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let replace = || {
+        let folder = path.parent().unwrap_or(Utf8Path::new("."));
+        fs::create_dir_all(folder)?;
+        // Readable for whom the umask lets read, as other files are.
+        let mut builder = tempfile::Builder::new();
+        let file = builder.prefix(".report-").permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder)?;
+        let mut writer = BufWriter::new(file);
+        write(&mut writer)?;
+        let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    replace().map_err(|error| named(&error, "write", path))
 }
 
 /// Removes a file that an earlier run left; that there is none is fine.

@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod corpus;
+
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::LazyLock;
 
@@ -12,22 +15,25 @@ use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
 use pulldown_cmark::{Event as Mark, Parser, Tag};
 
+use self::corpus::corpus;
 use super::ci::{GitHub, GitLab, Setting};
 use super::console::groups::{Groups, Marks};
 use super::console::plain::{Detail, Plain};
 use super::github::runner::{Runner, entries, parse};
 use super::github::sink::Actions;
+use super::html::Html;
 use super::jsonl::JsonLines;
 use super::junit::JUnit;
 use super::log::Logs;
 use super::sinks::Sink;
+use super::spool::Spool;
 use super::table::Table;
 use super::testing::{Buffer, at};
 use super::text::Paint;
-use super::{gitlab, testing};
+use super::{gitlab, spool, testing};
 use crate::event::{
-    Artifact, Body, Event, Failure, JobFinished, JobId, Kept, KeptKind, Outcome, Phase, Place, StepFinished, Stream,
-    Unit,
+    Artifact, Body, Cell, Event, Failure, JobFinished, JobId, Kept, KeptKind, Outcome, Phase, Place, StepFinished,
+    Stream, Unit,
 };
 
 /// Whatever comes from outside of this program, in every place where an event can hold it.
@@ -65,7 +71,10 @@ fn run_saying(text: &str) -> Vec<Event> {
         })
     };
     let jobs = ["a", "b"].map(|job| JobId(job.to_owned())).to_vec();
-    let mut events = vec![at(0.0, None, Body::RunStarted { run: text(), version: text(), jobs })];
+    let cell = |value: serde_json::Value| Cell::from_iter([(text(), value.clone()), ("os".to_owned(), value)]);
+    let cells = [("a", serde_json::json!(text())), ("b", serde_json::json!({ "x": text() }))];
+    let cells = cells.map(|(job, value)| (JobId(job.to_owned()), cell(value))).into();
+    let mut events = vec![at(0.0, None, Body::RunStarted { run: text(), version: text(), jobs, cells })];
     for (job, outcome) in [("a", Outcome::Failure), ("b", Outcome::Success)] {
         let bodies = [
             Body::JobStarted { name: text(), platform: text() },
@@ -126,22 +135,26 @@ fn written(events: &[Event]) -> Written {
         ..GitHub::default()
     };
     let job_url = Some("https://gitlab.test/-/jobs/1".to_owned());
+    let spooled = out.clone();
     let sinks: Vec<Box<dyn Sink>> = vec![
         Box::new(Groups::new(github.clone(), Marks::GitHub, Detail::Everything)),
         Box::new(Actions::new(github.clone(), setting.clone(), ci).unwrap()),
         Box::new(Groups::new(gitlab_log.clone(), Marks::GitLab, Detail::Everything)),
         Box::new(gitlab::sink::Reports::new(out.clone(), setting.clone(), GitLab { job_url })),
-        Box::new(JUnit::new(out.clone(), setting)),
+        Box::new(JUnit::new(out.clone(), setting.clone())),
         Box::new(Logs::new(out.clone())),
         Box::new(Plain::new(plain.clone(), Detail::Everything)),
         Box::new(Table::new(table.clone(), "ovenbird-out".into(), Paint { colour: false })),
         Box::new(JsonLines::new(json.clone())),
+        Box::new(Spool::new(out.clone())),
+        Box::new(Html::new(out.clone(), setting, move |job| spool::path(&spooled, job))),
     ];
     let mut sinks = sinks;
     events.iter().for_each(|event| sinks.iter_mut().for_each(|sink| sink.on_event(event)));
     sinks.into_iter().for_each(|sink| sink.finish().unwrap());
     let names = ["summary.md", "output", "gl-code-quality.json", "gl-annotations.json", "ovenbird.env", "junit.xml"];
     let names = names.into_iter().chain(["a/junit.xml", "b/junit.xml", "a/log.txt", "b/log.txt"]);
+    let names = names.chain(["a/events.jsonl", "b/events.jsonl", "report.html"]);
     let files = names.map(|name| (name.into(), std::fs::read_to_string(out.join(name)).unwrap())).collect();
     Written {
         github: github.text(),
@@ -194,6 +207,30 @@ fn check_chart(markdown: &str) {
     }
 }
 
+/// The tags of a page with the names of their attributes. A `<` that stands anywhere else is none of ours.
+fn tags(page: &str) -> BTreeSet<String> {
+    let (page, _) = page.split_once("<script>").unwrap();
+    let attributes = regex::Regex::new(r#" ([^ "=>]+)(="[^"]*")?"#).unwrap();
+    let tag = |tag: &str| {
+        let name: String = tag.chars().take_while(|char| !" >\n".contains(*char)).collect();
+        let end = quoted_end(tag);
+        let names = attributes.captures_iter(tag.get(name.len()..end).unwrap_or_default());
+        let names: Vec<String> = names.map(|found| found[1].to_owned()).collect();
+        format!("{name} {}", names.join(" "))
+    };
+    page.split('<').skip(1).map(tag).collect()
+}
+
+/// Where a tag ends: at the first `>` outside of quotes.
+fn quoted_end(tag: &str) -> usize {
+    let mut is_quoted = false;
+    let end = tag.char_indices().find(|(_, char)| {
+        is_quoted ^= *char == '"';
+        *char == '>' && !is_quoted
+    });
+    end.map_or(tag.len(), |(at, _)| at)
+}
+
 /// The elements of an XML document.
 fn elements(xml: &str) -> Vec<String> {
     let document = roxmltree::Document::parse(xml).unwrap();
@@ -220,7 +257,7 @@ fn check(text: &str) {
         assert!(!text.contains('\u{1b}'));
     }
     let outputs = entries(hostile.file("output")).unwrap();
-    assert_eq!(outputs.keys().collect::<Vec<_>>(), ["images", "job-id", "manifest"]);
+    assert_eq!(outputs.keys().collect::<Vec<_>>(), ["artifact-id", "images", "job-id", "manifest", "report"]);
     assert_eq!((outputs["manifest"].as_str(), outputs["job-id"].as_str()), ("ovenbird-out/images.json", "b"));
     let images: serde_json::Value = serde_json::from_str(&outputs["images"]).unwrap();
     assert_eq!(images.as_array().unwrap().len(), 1);
@@ -234,6 +271,8 @@ fn check(text: &str) {
     for name in ["junit.xml", "a/junit.xml", "b/junit.xml"] {
         assert_eq!(elements(hostile.file(name)), elements(harmless.file(name)), "{name}");
     }
+    let (page, known) = (tags(hostile.file("report.html")), tags(harmless.file("report.html")));
+    assert!(page.iter().all(|tag| known.contains(tag)), "{:?}", page.difference(&known).collect::<Vec<_>>());
     let quality: serde_json::Value = serde_json::from_str(hostile.file("gl-code-quality.json")).unwrap();
     let paths: Vec<_> =
         quality.as_array().unwrap().iter().map(|one| one["location"]["path"].as_str().unwrap()).collect();
@@ -242,154 +281,6 @@ fn check(text: &str) {
     serde_json::from_str::<serde_json::Value>(hostile.file("gl-annotations.json")).unwrap();
     let keys: Vec<_> = hostile.file("ovenbird.env").lines().map(|line| line.split_once('=').unwrap().0).collect();
     assert!(keys.iter().all(|key| key.starts_with("OVENBIRD_")), "{keys:?}");
-}
-
-/// What to print to be obeyed.
-fn corpus() -> Vec<String> {
-    let commands = [
-        "error",
-        "warning",
-        "notice",
-        "add-mask",
-        "set-output",
-        "save-state",
-        "set-env",
-        "add-path",
-        "add-matcher",
-        "group",
-        "endgroup",
-        "debug",
-        "echo",
-        "stop-commands",
-    ];
-    let mut corpus = Vec::new();
-    for name in commands {
-        corpus.push(format!("::{name}::x"));
-        corpus.push(format!("text ##[{name}]x"));
-        corpus.push(format!("10 %\r::{name} file=a,line=1::x"));
-        corpus.push(format!("a\n  ::{}::x\nb", name.to_uppercase()));
-        corpus.push(format!("#\u{1b}#\u{0}[{name}]x"));
-    }
-    let others = [
-        // Blanks that .NET trims, and characters that a careless filter takes out too late.
-        "\u{a0}::error::x",
-        "\u{2003}::error::x",
-        "\u{3000}::error::x",
-        "\u{85}::error::x",
-        "\u{feff}::error::x",
-        "\u{200b}::error::x",
-        ":\u{200d}:error::x",
-        ":\u{7f}:error::x",
-        "\u{2028}::error::x",
-        "\u{2029}::error::x",
-        "\u{b}::error::x\u{c}::error::y",
-        "##\u{2066}[error]x",
-        "####[error]##[error]",
-        "##[##[error]x",
-        "\t::error::x",
-        "%0A::error::x",
-        "%250A::error::x",
-        "x%0D%0A##[error]x",
-        "::error::x\u{fffd}",
-        "|::error::x",
-        // Ends of our own.
-        "::endgroup::\n::group::mine",
-        "\r\n::endgroup::\r\n",
-        "a,line=1::error::",
-        "title=x,file=y",
-        "images<<EOF\n[]\nEOF",
-        "ovenbird_0123456789abcdef",
-        "x\novenbird_0123456789abcdef\nevil=1\n",
-        "evil=1",
-        // GitLab.
-        "\u{1b}[0Ksection_start:1:mine\r\u{1b}[0KHeader",
-        "\u{1b}[0Ksection_end:1:a.step-1\r\u{1b}[0K",
-        "section_start:1:mine\r\u{1b}[0K",
-        "section_end:1:a.boot\r",
-        "\r\u{1b}[0Ksection_start:1:x[collapsed=false]\r\u{1b}[0K",
-        "2026-01-01T00:00:00.000000Z 01O section_start:1:x\r\u{1b}[0K",
-        "[[ATTACHMENT|/etc/passwd]]",
-        "A=1\nB=2",
-        "$HOME `id` $(id)",
-        // Terminals.
-        "\u{1b}]0;title\u{7}",
-        "\u{1b}[2J\u{1b}[H",
-        "\u{1b}]8;;https://evil.test\u{1b}\\click\u{1b}]8;;\u{1b}\\",
-        "\u{9b}31mred",
-        "\u{202e}txt.exe",
-        "half \u{1b}[",
-        "half \u{1b}",
-        // HTML.
-        "<script>alert(1)</script>",
-        "<img src=x onerror=alert(1)>",
-        "</pre></code></td></table><h1>x</h1>",
-        "</details></summary>",
-        "<!-- -->",
-        "<!--",
-        "<![CDATA[",
-        "]]>",
-        "&lt;b&gt; &#x3c;script&#x3e;",
-        "<a href=\"javascript:alert(1)\">x</a>",
-        "\"><svg/onload=alert(1)>",
-        "' onmouseover='x",
-        // Markdown.
-        "`",
-        "``",
-        "```",
-        "a`b``c```d````e",
-        "`<b>x</b>`",
-        "`` [link](https://evil.test) ``",
-        "````\n# heading\n````",
-        "~~~\n# heading\n~~~",
-        "# heading",
-        "\n\n# heading\n\n",
-        "- list\n- list",
-        "> quote",
-        "---",
-        "===",
-        "| a | b |\n| --- | --- |",
-        "a | b",
-        "a \\| b",
-        "\\",
-        "\\`",
-        "[link](https://evil.test)",
-        "![image](https://evil.test/pixel.png)",
-        "<https://evil.test>",
-        "https://evil.test www.evil.test",
-        "[ref]: https://evil.test\n[ref]",
-        "@someone #1 GH-1 :smile:",
-        "**bold** _it_ ~~no~~",
-        "$$\\href{x}{y}$$ $`x`$",
-        "[^1]\n\n[^1]: note",
-        "&nbsp;&copy;",
-        // Mermaid.
-        "```mermaid\ngraph TD; A-->B\n```",
-        "%%{init: {\"theme\": \"x\"}}%%",
-        "section mine\nclick a href \"https://evil.test\"",
-        "a :crit, 2026-01-01, 1d",
-        "a;b#c:d",
-        "end\ntitle mine\ndateFormat X",
-        // XML.
-        "\u{0}\u{1}\u{8}\u{b}\u{c}\u{e}\u{1f}",
-        "\u{fffe}\u{ffff}",
-        "&entity; &#0; &#x1f;",
-        "<?xml version='1.0'?><!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>",
-        "</failure></testcase></testsuite></testsuites>",
-        "\u{10ffff}\u{e000}",
-        // Paths.
-        "../../../etc/passwd",
-        "/etc/passwd",
-        "",
-        " ",
-        "\n",
-        "\r",
-    ];
-    corpus.extend(others.map(str::to_owned));
-    // Half-written characters arrive as their replacement.
-    let halves: [&[u8]; 4] = [b"\xc3::error::x", b"::error\xe2\x82::x", b"\xf0\x9f\x98\n::error::x", b"##\xff[error]x"];
-    corpus.extend(halves.map(|bytes| String::from_utf8_lossy(bytes).into_owned()));
-    corpus.push(format!("{}##[error]x", "x".repeat(10_000)));
-    corpus
 }
 
 #[test]

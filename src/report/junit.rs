@@ -28,6 +28,8 @@ const LONGEST_LINE: usize = 2000;
 pub(super) struct JUnit {
     out: Utf8PathBuf,
     setting: Setting,
+    /// Whether each job gets a file of its own too.
+    is_per_job: bool,
     run: Run,
     result: io::Result<()>,
 }
@@ -35,13 +37,19 @@ pub(super) struct JUnit {
 impl JUnit {
     /// `out` is the folder of all jobs' folders.
     pub(super) fn new(out: Utf8PathBuf, setting: Setting) -> Self {
-        Self { out, setting, run: Run::default(), result: Ok(()) }
+        Self { out, setting, is_per_job: true, run: Run::default(), result: Ok(()) }
+    }
+
+    /// Only the file of all jobs: those of each are there already.
+    pub(super) fn of_all(out: Utf8PathBuf, setting: Setting) -> Self {
+        Self { is_per_job: false, ..Self::new(out, setting) }
     }
 
     /// Removes what an earlier run left, which must not be taken for this one's if it is killed.
     fn clear(&self) -> io::Result<()> {
         file::remove(&self.out.join(FILE))?;
-        self.run.jobs.iter().try_for_each(|job| file::remove(&self.out.join(&job.id.0).join(FILE)))
+        let jobs = if self.is_per_job { self.run.jobs.as_slice() } else { &[] };
+        jobs.iter().try_for_each(|job| file::remove(&self.out.join(&job.id.0).join(FILE)))
     }
 
     fn write(&self, job: &Job) -> io::Result<()> {
@@ -61,7 +69,7 @@ impl Sink for JUnit {
         self.run.take(event);
         let result = match (&event.event, &event.job) {
             (Body::RunStarted { .. }, _) => self.clear(),
-            (Body::JobFinished(_), Some(id)) => {
+            (Body::JobFinished(_), Some(id)) if self.is_per_job => {
                 let job = self.run.jobs.iter().find(|job| job.id == *id);
                 job.map_or(Ok(()), |job| self.write(job))
             }
@@ -458,7 +466,7 @@ mod tests {
         JUnit::new(out.clone(), Setting::default()).on_event(&at(
             0.0,
             None,
-            Body::RunStarted { run: "r".into(), version: "1".into(), jobs },
+            Body::RunStarted { run: "r".into(), version: "1".into(), jobs, cells: [].into() },
         ));
         assert!(!out.join("a/junit.xml").exists() && !out.join("junit.xml").exists());
     }

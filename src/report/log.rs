@@ -12,7 +12,7 @@ use super::{failure, text};
 use crate::event::{Body, Event, JobId, Stream};
 
 /// The log's name in a job's folder.
-const FILE: &str = "log.txt";
+pub(super) const FILE: &str = "log.txt";
 
 /// Where a job's log is.
 pub(super) fn path(out: &Utf8Path, job: &JobId) -> Utf8PathBuf {
@@ -85,7 +85,7 @@ impl Sink for Logs {
 }
 
 /// The event's lines, each with its time; empty for what a log does not need.
-fn entry(event: &Event) -> String {
+pub(super) fn entry(event: &Event) -> String {
     let time = event.time.format("%H:%M:%S%.3f");
     body(&event.event).iter().map(|line| format!("{time} {line}\n")).collect()
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::text;
-use crate::event::{Artifact, Body, Event, Failure, JobFinished, JobId, Kept, Outcome, Phase, StepFinished};
+use crate::event::{Artifact, Body, Cell, Event, Failure, JobFinished, JobId, Kept, Outcome, Phase, StepFinished};
 
 /// A run, as far as it came.
 #[derive(Default)]
@@ -19,6 +19,11 @@ pub(super) struct Run {
 /// A job of it.
 pub(super) struct Job {
     pub(super) id: JobId,
+    /// Its values of the matrix; empty without one.
+    pub(super) cell: Cell,
+    /// The definition's name, and the platform; empty before it begins.
+    pub(super) name: String,
+    pub(super) platform: String,
     pub(super) begin: Option<DateTime<Utc>>,
     /// In the order in which they began.
     pub(super) parts: Vec<Part>,
@@ -79,9 +84,10 @@ impl Run {
     pub(super) fn take(&mut self, event: &Event) {
         let Some(id) = &event.job else {
             match &event.event {
-                Body::RunStarted { run, version, jobs } => {
+                Body::RunStarted { run, version, jobs, cells } => {
                     (self.id, self.version, self.begin) = (run.clone(), version.clone(), Some(event.time));
-                    self.jobs = jobs.iter().map(|id| Job::new(id.clone())).collect();
+                    let cell = |id| cells.get(id).cloned().unwrap_or_default();
+                    self.jobs = jobs.iter().map(|id| Job { cell: cell(id), ..Job::new(id.clone()) }).collect();
                 }
                 Body::RunFinished { outcome, seconds } => self.end = Some((*outcome, *seconds)),
                 _ => {}
@@ -165,7 +171,8 @@ impl Trouble {
 impl Job {
     fn new(id: JobId) -> Self {
         let (parts, troubles, artifacts, kept) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { id, begin: None, parts, troubles, artifacts, kept, accelerator: None, end: None }
+        let (cell, name, platform) = (Cell::new(), String::new(), String::new());
+        Self { id, cell, name, platform, begin: None, parts, troubles, artifacts, kept, accelerator: None, end: None }
     }
 
     pub(super) fn outcome(&self) -> Option<Outcome> {
@@ -179,7 +186,9 @@ impl Job {
 
     fn take(&mut self, event: &Event) {
         match &event.event {
-            Body::JobStarted { .. } => self.begin = Some(event.time),
+            Body::JobStarted { name, platform } => {
+                (self.name, self.platform, self.begin) = (name.clone(), platform.clone(), Some(event.time));
+            }
             Body::JobFinished(end) => self.finished(end),
             Body::PhaseStarted { phase } => self.start(What::Phase(*phase), event.time),
             Body::PhaseFinished { phase, seconds } => {

@@ -12,12 +12,14 @@ use super::console::groups::{Groups, Marks};
 use super::console::live::Live;
 use super::console::plain::{Detail, Plain};
 use super::github::sink::Actions;
-use super::gitlab;
+use super::html::Html;
 use super::jsonl::JsonLines;
 use super::junit::JUnit;
 use super::log::Logs;
+use super::spool::Spool;
 use super::table::Table;
 use super::text::Paint;
+use super::{gitlab, spool};
 use crate::event::Event;
 use crate::forge::github::Checks;
 
@@ -66,31 +68,14 @@ pub struct Options {
     pub ci: Option<Ci>,
 }
 
-/// What the CI service is told, if one runs us.
-fn service(
-    ci: Option<Ci>,
-    out: &Utf8Path,
-    setting: &Setting,
-    checks: Option<Checks>,
-) -> anyhow::Result<Option<Box<dyn Sink>>> {
-    Ok(match ci {
-        None => None,
-        Some(Ci::GitHub(github)) => {
-            let actions = Actions::new(io::stderr(), setting.clone(), github);
-            Some(Box::new(actions.context("failed to tell GitHub's runner what to hide")?.with(checks)))
-        }
-        Some(Ci::GitLab(gitlab)) => Some(Box::new(gitlab::sink::Reports::new(out.to_owned(), setting.clone(), gitlab))),
-    })
-}
-
 /// Every report of a run.
 pub struct Reports {
     sinks: Vec<Box<dyn Sink>>,
 }
 
 impl Reports {
-    /// Sets up the console, the closing table, the jobs' logs and test results, what the CI service is told, and the events'
-    /// file if one is asked for. GitHub is told here what to hide.
+    /// Sets up the console, the closing table, the jobs' logs, events and test results, the run's page, what the CI service is
+    /// told, and the events' file if one is asked for. GitHub is told here what to hide.
     ///
     /// # Errors
     /// The events' file can't be created, or GitHub's runner not be told what to hide.
@@ -109,13 +94,17 @@ impl Reports {
             Ci::GitHub(_) => Marks::GitHub,
             Ci::GitLab(_) => Marks::GitLab,
         });
-        let service = service(ci, &out, &setting, checks)?;
+        let service = ci.map(|ci| service(ci, &out, &setting, checks)).transpose()?;
         if let Some(path) = events {
             let file = File::create(&path).with_context(|| format!("failed to create the events file `{path}`"))?;
             sinks.push(Box::new(JsonLines::new(file)));
         }
         sinks.push(Box::new(Logs::new(out.clone())));
-        sinks.push(Box::new(JUnit::new(out.clone(), setting)));
+        sinks.push(Box::new(JUnit::new(out.clone(), setting.clone())));
+        // The page is made of the events that the sink before it wrote.
+        sinks.push(Box::new(Spool::new(out.clone())));
+        let folder = out.clone();
+        sinks.push(Box::new(Html::new(out.clone(), setting, move |job| spool::path(&folder, job))));
         let live = console == ConsoleMode::Live && io::stderr().is_terminal();
         let detail = match (console, verbose) {
             (ConsoleMode::Quiet, _) => Detail::Failures,
@@ -134,17 +123,9 @@ impl Reports {
         Ok(Self { sinks })
     }
 
-    /// The reports of a run that took place elsewhere and is known by its records: what the CI service is told, and the
-    /// closing table. What each job wrote stays as it is.
-    ///
-    /// # Errors
-    /// GitHub's runner can't be told what to hide.
-    pub fn of_records(options: Options) -> anyhow::Result<Self> {
-        let Options { colour, out, setting, ci, .. } = options;
-        let mut sinks: Vec<Box<dyn Sink>> = service(ci, &out, &setting, None)?.into_iter().collect();
-        let paint = Paint { colour: colour && io::stdout().is_terminal() };
-        sinks.push(Box::new(Table::new(io::stdout(), out, paint)));
-        Ok(Self { sinks })
+    /// Those, and no other.
+    pub(super) fn of(sinks: Vec<Box<dyn Sink>>) -> Self {
+        Self { sinks }
     }
 
     /// Hands an event to every report.
@@ -162,6 +143,22 @@ impl Reports {
         let results: Vec<_> = self.sinks.into_iter().map(Sink::finish).collect();
         results.into_iter().collect()
     }
+}
+
+/// What the CI service around us is told.
+pub(super) fn service(
+    ci: Ci,
+    out: &Utf8Path,
+    setting: &Setting,
+    checks: Option<Checks>,
+) -> anyhow::Result<Box<dyn Sink>> {
+    Ok(match ci {
+        Ci::GitHub(github) => {
+            let actions = Actions::new(io::stderr(), setting.clone(), github);
+            Box::new(actions.context("failed to tell GitHub's runner what to hide")?.with(checks))
+        }
+        Ci::GitLab(gitlab) => Box::new(gitlab::sink::Reports::new(out.to_owned(), setting.clone(), gitlab)),
+    })
 }
 
 /// Writes to a stream that may have been closed at the other end (`ovenbird build | head`): that ends the talk, not the

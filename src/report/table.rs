@@ -283,7 +283,7 @@ mod tests {
     fn a_run_that_ended_early_says_which_jobs_did_not_run() {
         let jobs = vec![JobId("web".into()), JobId("database".into())];
         let events = [
-            at(0.0, None, Body::RunStarted { run: "r".into(), version: "0".into(), jobs }),
+            at(0.0, None, Body::RunStarted { run: "r".into(), version: "0".into(), jobs, cells: [].into() }),
             at(1.0, Some("web"), finished(Outcome::Failure, 1.0, Some("the supervisor was stopped"))),
         ];
         insta::assert_snapshot!(table(&events, false), @r"

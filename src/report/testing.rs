@@ -1,5 +1,6 @@
 //! What the reports' tests share: a buffer to write into, and a scripted run with every kind of end.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -76,7 +77,9 @@ pub(super) fn scripted_run() -> Vec<Event> {
     let ids = ["web-bookworm", "web-trixie", "crash", "late", "never"];
     let jobs = ids.map(|id| JobId(id.to_owned())).to_vec();
     let started = |name: &str| Body::JobStarted { name: name.to_owned(), platform: "qemu".to_owned() };
-    let mut events = vec![at(0.0, None, Body::RunStarted { run: "r-7f3a".into(), version: "0.1.0".into(), jobs })];
+    let cells = BTreeMap::new();
+    let begun = Body::RunStarted { run: "r-7f3a".into(), version: "0.1.0".into(), jobs, cells };
+    let mut events = vec![at(0.0, None, begun)];
     events.extend(built_job(started("web")));
     events.extend(failing_job(started("web")));
     let crashed = Failure {

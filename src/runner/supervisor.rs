@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::policy::{Decision, Policy};
 use super::process::{Control, Ended, Handle, Message};
 use super::wire::Line;
-use crate::event::{Body, Event, Failure, JobFinished, JobId, Outcome};
+use crate::event::{Body, Cell, Event, Failure, JobFinished, JobId, Outcome};
 use crate::journal::Journal;
 use crate::journal::cleanup::{Places, clean_job};
 use crate::plan::job::Job;
@@ -87,9 +87,22 @@ pub async fn run(config: Config, report: &mut dyn FnMut(&Event)) -> anyhow::Resu
     };
     let begin = Instant::now();
     let run = supervisor.config.run.clone();
-    supervisor.tell(None, Body::RunStarted { run, version: env!("CARGO_PKG_VERSION").to_owned(), jobs: ids });
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let cells = cells(&supervisor.config.jobs, &supervisor.redactor);
+    supervisor.tell(None, Body::RunStarted { run, version, jobs: ids, cells });
     supervisor.watch(messages).await?;
     supervisor.end(begin).await
+}
+
+/// The jobs' matrix cells for reports, as free of secrets as what the jobs say themselves.
+fn cells(jobs: &[Job], redactor: &Redactor) -> BTreeMap<JobId, Cell> {
+    let jobs = jobs.iter().filter(|job| !job.matrix.is_empty());
+    let redacted = jobs.map(|job| {
+        let mut cell = job.matrix.clone();
+        cell.values_mut().for_each(|value| redactor.redact_json(value, &[]));
+        (job.id.clone(), cell)
+    });
+    redacted.collect()
 }
 
 struct Supervisor<'a> {

@@ -405,7 +405,11 @@ mod tests {
         let screen = Screen::new(width);
         let mut sink = live(&screen, Detail::Steps);
         let jobs = ["web", "database", "cache"].map(|job| JobId(job.into())).to_vec();
-        sink.on_event(&at(0.0, None, Body::RunStarted { run: "r".into(), version: "0".into(), jobs }));
+        sink.on_event(&at(
+            0.0,
+            None,
+            Body::RunStarted { run: "r".into(), version: "0".into(), jobs, cells: [].into() },
+        ));
         let started = || Body::JobStarted { name: "web".into(), platform: "qemu".into() };
         let download = Body::Progress {
             what: "download `debian-13-generic-amd64.qcow2`".into(),

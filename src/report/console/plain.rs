@@ -106,7 +106,7 @@ impl<W: Write + Send> Sink for Plain<W> {
 /// What an event says to people, if it has a sentence of its own.
 pub(super) fn sentence(body: &Body) -> Option<String> {
     Some(match body {
-        Body::RunStarted { run, version, jobs } => {
+        Body::RunStarted { run, version, jobs, .. } => {
             let jobs = if jobs.len() == 1 { "1 job".to_owned() } else { format!("{} jobs", jobs.len()) };
             format!("Version {}, run {}: {jobs}.", text::line(version), text::line(run))
         }

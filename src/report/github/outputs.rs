@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::event::Outcome;
 use crate::report::ci::Setting;
 use crate::report::run::{Job, Run};
+use crate::report::{html, text};
 
 /// A job's outputs have 1 MB together [GitHub's documentation]; beyond this ours would take it all.
 const LONGEST: usize = 900 * 1024;
@@ -19,7 +20,17 @@ pub(super) fn outputs(run: &Run, setting: &Setting) -> (Vec<(&'static str, Strin
         ([job], 1) => setting.output(Utf8Path::new(&job.id.0).join("manifest.json")),
         _ => setting.output("images.json"),
     };
-    let all = [("images", images(&built, setting)), ("manifest", manifest), ("job-id", ids.join(" "))];
+    let artifact = match (built.as_slice(), run.jobs.len()) {
+        ([job], 1) => job.artifacts.first().map(|artifact| format!("sha256:{}", artifact.sha256)),
+        _ => None,
+    };
+    let all = [
+        ("images", images(&built, setting)),
+        ("manifest", manifest),
+        ("job-id", ids.join(" ")),
+        ("artifact-id", text::line(&artifact.unwrap_or_default())),
+        ("report", setting.output(html::FILE)),
+    ];
     let (given, long): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, value)| value.len() <= LONGEST);
     (given, long.into_iter().map(|(name, _)| name).collect())
 }
@@ -69,7 +80,13 @@ mod tests {
         let outputs = outputs_of(&scripted_run());
         assert_eq!(
             outputs[1..],
-            [("manifest", "ovenbird-out/images.json".to_owned()), ("job-id", "web-bookworm".to_owned())]
+            [
+                ("manifest", "ovenbird-out/images.json"),
+                ("job-id", "web-bookworm"),
+                ("artifact-id", ""),
+                ("report", "ovenbird-out/report.html"),
+            ]
+            .map(|(name, value)| (name, value.to_owned()))
         );
         let sha256 = "a".repeat(64);
         let first = format!(
@@ -83,6 +100,7 @@ mod tests {
         let is_one = |event: &Event| event.job.as_ref().is_some_and(|job| job.0 == "web-bookworm");
         let events: Vec<Event> = scripted_run().into_iter().filter(is_one).collect();
         assert_eq!(outputs_of(&events)[1].1, "ovenbird-out/web-bookworm/manifest.json");
+        assert_eq!(outputs_of(&events)[3], ("artifact-id", format!("sha256:{}", "a".repeat(64))));
     }
 
     #[test]

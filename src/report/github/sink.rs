@@ -132,7 +132,10 @@ mod tests {
         assert!(runner.annotations.iter().any(|one| one.message.contains("the sensitive variable `key`")));
         assert!(std::fs::read_to_string(path("summary")).unwrap().starts_with("# Before\n## Machine images: 1 of 5"));
         let outputs = entries(&std::fs::read_to_string(path("output")).unwrap()).unwrap();
-        assert_eq!(outputs.keys().collect::<Vec<_>>(), ["before", "images", "job-id", "manifest"]);
+        assert_eq!(
+            outputs.keys().collect::<Vec<_>>(),
+            ["artifact-id", "before", "images", "job-id", "manifest", "report"]
+        );
     }
 
     #[test]
