@@ -19,13 +19,17 @@ FROM ${BINARY} AS binary
 
 # What Ovenbird starts, without what only a machine with a screen needs. The layer does not change with the binary.
 FROM debian:bookworm-slim AS runtime
-# Left out are whole files that no guest of ours can load: firmware for other kinds of machine, and for other keys.
+# Left out are manuals, and firmware variables of 64 MiB each with keys that no guest of ours is given.
 RUN set -eu; \
     for path in /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale /usr/share/lintian /usr/share/bug \
         /usr/share/icons /usr/share/applications; do \
         echo "path-exclude=$path/*"; \
     done > /etc/dpkg/dpkg.cfg.d/ovenbird; \
-    echo 'path-include=/usr/share/doc/*/copyright' >> /etc/dpkg/dpkg.cfg.d/ovenbird; \
+    { \
+        echo 'path-include=/usr/share/doc/*/copyright'; \
+        echo 'path-exclude=/usr/share/AAVMF/*.snakeoil.fd'; \
+        echo 'path-exclude=/usr/share/AAVMF/*.ms.fd'; \
+    } >> /etc/dpkg/dpkg.cfg.d/ovenbird; \
     export DEBIAN_FRONTEND=noninteractive; \
     apt-get -q update; \
     apt-get -q install -y --no-install-recommends \

@@ -10,8 +10,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::exit::Wrong;
 use super::hash_files::HashFiles;
 use super::{files, repository, scripts};
+use crate::context::Explained;
 use crate::definition::{self, Base, Definition, GivenMatrix, GivenText, Unreadable, Wanted};
 use crate::diagnostic::{self, Diagnostic};
+use crate::event::Failure;
 use crate::expression::Object;
 use crate::forge::{Ci, Git};
 use crate::plan::job::Job;
@@ -96,7 +98,7 @@ impl Folders {
     pub(super) fn create(out: &Utf8Path, cache: Option<&Utf8Path>) -> anyhow::Result<Self> {
         let cache = cache.map_or_else(default_cache, |cache| Ok(cache.to_owned()))?;
         for folder in [out, &cache] {
-            std::fs::create_dir_all(folder).with_context(|| format!("failed to create the folder `{folder}`"))?;
+            std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
         }
         Self::existing(out, Some(&cache))?.with_context(|| format!("the folder `{out}` is gone"))
     }
@@ -114,6 +116,16 @@ impl Folders {
         let cache = real(&cache)?.unwrap_or(cache);
         Ok(Some(Self { out, cache }))
     }
+}
+
+/// A container whose workspace is mounted read-only is a usual reason.
+fn unwritable(folder: &Utf8Path, error: &std::io::Error) -> Explained {
+    let hint = "mount the workspace so that it can be written to, or name another folder with --out";
+    let is_mount = error.kind() == std::io::ErrorKind::ReadOnlyFilesystem;
+    Explained(Failure {
+        hint: is_mount.then(|| hint.to_owned()),
+        ..Failure::new(format!("failed to create the folder `{folder}`: {error}"))
+    })
 }
 
 /// The user's cache folder, by the XDG base directory specification.
