@@ -254,7 +254,6 @@ fn ends_within(client: &mut Child, patience: Duration) -> bool {
 #[track_caller]
 fn assert_cancelled(workspace: &Workspace, climbed: &Climbed) {
     let Climbed { status, after, told } = climbed;
-    println!("it took {after:?}");
     assert!(*after < FIRST_RUNG, "it took {after:?}:\n{told}");
     assert_eq!(*status, Some(130), "{told}");
     // The container is gone, and with it every process; `--rm` takes a moment.

@@ -123,7 +123,7 @@ impl Walk {
     /// Another name of the same file may lie outside of the workspace.
     fn is_ours(&self, status: &Stat, is_folder: bool) -> bool {
         let changed = Duration::from_secs(u64::try_from(status.st_ctime).unwrap_or(0))
-            + Duration::from_nanos(u64::try_from(status.st_ctime_nsec).unwrap_or(0));
+            + Duration::from_nanos(status.st_ctime_nsec);
         status.st_uid == 0 && (is_folder || status.st_nlink == 1) && changed >= self.since
     }
 }
