@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(1200);
 /// Starts the engine, and ends it when standard input ends: that also happens when the test process is killed.
 /// Containers that still run are stopped by the engine.
 const KEEPER: &str = r#"
-dockerd "$@" >"$LOG" 2>&1 </dev/null &
+dockerd "$@" >"$FOLDER/log" 2>&1 </dev/null &
 engine=$!
 read -r _
 kill -TERM $engine 2>/dev/null
@@ -45,6 +45,9 @@ kill -TERM $engine 2>/dev/null
 killer=$!
 wait $engine
 kill $killer 2>/dev/null
+# The engine leaves the name space of `--network none` mounted.
+umount "$FOLDER/exec/netns/default" 2>/dev/null
+rm -rf --one-file-system "$FOLDER"
 exit 0
 "#;
 
@@ -101,7 +104,7 @@ impl Docker {
         keeper.args(["--pidfile", root.join("pid").as_str(), "--host", &format!("unix://{root}/docker.sock")]);
         keeper.args(["--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]);
         keeper.args(["--ip-masq=false", "--shutdown-timeout", "5"]);
-        keeper.env("LOG", root.join("log")).env("PATH", path());
+        keeper.env("FOLDER", root.as_str()).env("PATH", path());
         let keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let keeper = keeper.expect("`flock` is installed (util-linux)");
         let docker = Self(Arc::new(Engine { keeper: Mutex::new(keeper), folder }));
