@@ -49,6 +49,7 @@ test  | /usr/lib/grub/i386-pc/boot.img            | grub-pc-bin
 test  | node                                      | nodejs
 test  | npm                                       | npm
 test  | chromium                                  | chromium
+test  | dockerd                                   | docker.io
 lint  | shellcheck                                | shellcheck
 fuzz  | c++                                       | g++
 bench | packer                                    | packer

@@ -16,6 +16,7 @@ pub mod image;
 pub mod init;
 pub mod journal;
 pub mod matrix;
+pub mod pid1;
 pub mod plan;
 pub mod platform;
 pub mod program;

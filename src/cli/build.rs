@@ -34,10 +34,10 @@ pub(super) struct Args {
     max_parallel: Option<u32>,
     /// Where images and logs go, each job in its own folder
     #[arg(long, value_name = "DIR", default_value = "ovenbird-out")]
-    out: Utf8PathBuf,
+    pub(super) out: Utf8PathBuf,
     /// Where downloads are kept between runs; otherwise ovenbird in the user's cache folder
     #[arg(long, value_name = "DIR", env = "OVENBIRD_CACHE_DIR")]
-    cache_dir: Option<Utf8PathBuf>,
+    pub(super) cache_dir: Option<Utf8PathBuf>,
     /// Write every event as JSON Lines
     #[arg(long, value_name = "FILE")]
     events: Option<Utf8PathBuf>,

@@ -12,10 +12,10 @@ pub(super) struct Args {
     run: Option<String>,
     /// The output folder that the run was given
     #[arg(long, value_name = "DIR", default_value = "ovenbird-out")]
-    out: Utf8PathBuf,
+    pub(super) out: Utf8PathBuf,
     /// The cache folder that the run was given
     #[arg(long, value_name = "DIR", env = "OVENBIRD_CACHE_DIR")]
-    cache_dir: Option<Utf8PathBuf>,
+    pub(super) cache_dir: Option<Utf8PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {

@@ -14,6 +14,7 @@ mod hash_files;
 mod init;
 mod job;
 mod load;
+mod ownership;
 mod plan;
 mod repository;
 mod schema;
@@ -22,6 +23,7 @@ mod validate;
 
 use std::process::ExitCode;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use exit::Exit;
@@ -62,6 +64,22 @@ enum Command {
     Job(job::Args),
 }
 
+impl Command {
+    /// The folders of ours that a command writes to, besides what it may write elsewhere in the workspace; none for one
+    /// that only reads. A job's process leaves this to the one that started it.
+    fn writes(&self) -> Option<Vec<Utf8PathBuf>> {
+        let folders = |out: &Utf8Path, cache: Option<&Utf8PathBuf>| [out.to_owned()].into_iter().chain(cache.cloned());
+        match self {
+            Self::Build(args) => Some(folders(&args.out, args.cache_dir.as_ref()).collect()),
+            Self::Cleanup(args) => Some(folders(&args.out, args.cache_dir.as_ref()).collect()),
+            Self::Init(_) => Some(Vec::new()),
+            Self::Validate(_) | Self::Explain(_) | Self::Plan(_) | Self::Schema(_) | Self::Eval(_) | Self::Job(_) => {
+                None
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Colour {
     /// On a terminal, unless NO_COLOR is set
@@ -87,6 +105,9 @@ impl Colour {
 /// Parses the command line, runs the command, and says how it went.
 #[must_use]
 pub fn main() -> ExitCode {
+    if crate::pid1::is_first() {
+        return crate::pid1::run().unwrap_or_else(|error| exit::report(&error, false));
+    }
     // Before any client is made: with one provider in the tree it can't be the wrong one, but it must be chosen.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
@@ -95,9 +116,13 @@ pub fn main() -> ExitCode {
         Err(error) => return exit::report(&anyhow::Error::new(error).context("failed to start"), false),
     };
     let colour = cli.color.on_stderr();
+    let handover = cli.command.writes().and_then(|folders| Some((ownership::Handover::new()?, folders)));
     let result = runtime.block_on(run(cli, colour));
     // A read of standard input that never ends must not hold the process.
     runtime.shutdown_background();
+    if let Some((handover, folders)) = handover {
+        handover.finish(&folders);
+    }
     match result {
         Ok(exit) => exit.into(),
         Err(error) => exit::report(&error, colour),
