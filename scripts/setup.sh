@@ -46,6 +46,7 @@ test  | grub-mkimage                              | grub-common
 test  | /usr/lib/grub/i386-pc/boot.img            | grub-pc-bin
 test  | node                                      | nodejs
 test  | npm                                       | npm
+test  | dockerd                                   | docker.io
 lint  | shellcheck                                | shellcheck
 fuzz  | c++                                       | g++
 bench | packer                                    | packer
