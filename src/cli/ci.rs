@@ -86,7 +86,7 @@ fn command(folder: &Utf8Path, given: &Given<'_>) -> String {
 }
 
 /// The text as one word of a POSIX shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "_-./:=@%+,".contains(char);
     match !text.is_empty() && text.chars().all(plain) {
         true => text.to_owned(),
@@ -94,7 +94,8 @@ fn quoted(text: &str) -> String {
     }
 }
 
-fn token() -> anyhow::Result<String> {
+/// 128 random bits in hexadecimal.
+pub(super) fn token() -> anyhow::Result<String> {
     let mut random = [0u8; 16];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut random))

@@ -15,7 +15,7 @@ use crate::diagnostic::{self, Diagnostic};
 use crate::expression::Object;
 use crate::forge::{Ci, Git};
 use crate::plan::job::Job;
-use crate::plan::{self, Attempt, Facts, Given, Plan};
+use crate::plan::{self, Attempt, Facts, Given, Plan, SelectError};
 use crate::secret::Secrets;
 use crate::source::Sources;
 
@@ -214,6 +214,20 @@ impl Checked {
 
     /// The jobs that were asked for. None: there are errors, and they were told.
     pub(super) fn accept(self, args: &Planning, jobs: &[String], colour: bool) -> anyhow::Result<Option<Loaded>> {
+        let Some((loaded, none)) = self.accept_any(args, jobs, colour)? else { return Ok(None) };
+        match none {
+            Some(none) => Err(wrong_choice(&none).into()),
+            None => Ok(Some(loaded)),
+        }
+    }
+
+    /// The same; that there is no job that fits `--only` goes beside it.
+    pub(super) fn accept_any(
+        self,
+        args: &Planning,
+        jobs: &[String],
+        colour: bool,
+    ) -> anyhow::Result<Option<(Loaded, Option<SelectError>)>> {
         let Self { sources, diagnostics, attempt, secrets, hidden, .. } = self;
         let mut plan = match attempt {
             Some(attempt) if !diagnostic::has_errors(&diagnostics) => attempt.plan,
@@ -223,10 +237,17 @@ impl Checked {
             }
         };
         tell(&diagnostic::brief(&diagnostics, &sources));
-        let jobs = plan::select(&mut plan, jobs, args.only.as_deref())
-            .map_err(|error| Wrong::new(error.to_string()).hint(error.hint()))?;
-        Ok(Some(Loaded { plan, jobs, secrets, hidden }))
+        let (jobs, none) = match plan::select(&mut plan, jobs, args.only.as_deref()) {
+            Ok(jobs) => (jobs, None),
+            Err(none @ SelectError::Nothing { .. }) => (Vec::new(), Some(none)),
+            Err(error) => return Err(wrong_choice(&error).into()),
+        };
+        Ok(Some((Loaded { plan, jobs, secrets, hidden }, none)))
     }
+}
+
+fn wrong_choice(error: &SelectError) -> Wrong {
+    Wrong::new(error.to_string()).hint(error.hint())
 }
 
 /// The contexts of a job, for `eval`. None: what is wrong was told.

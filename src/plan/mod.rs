@@ -14,6 +14,7 @@
 //! [`JobId`](crate::event::JobId).
 
 mod contexts;
+pub mod fanout;
 mod inputs;
 pub mod job;
 mod lint;

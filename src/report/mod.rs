@@ -29,4 +29,5 @@ mod testing;
 mod text;
 
 pub use ci::{Ci, GitHub, GitLab, Setting};
+pub use github::step::give_outputs;
 pub use sinks::{ConsoleMode, Options, Reports, Sink};

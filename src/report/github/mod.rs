@@ -10,6 +10,7 @@ mod markdown;
 mod mermaid;
 mod outputs;
 pub(super) mod sink;
+pub(super) mod step;
 mod summary;
 
 #[cfg(test)]
