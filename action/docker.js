@@ -10,7 +10,7 @@ const { spawn } = require('node:child_process');
 const { Failure, log, saveState, show } = require('./runner');
 
 // The action's own folder, from which the image can be built.
-const HOME = path.dirname(__dirname);
+const ACTION = path.dirname(__dirname);
 
 // Variables that mean something on the runner's machine only, or would change the programs in the container. All others
 // are passed, for a definition's `variables` may read any: which one a workflow has set, and which the machine, can't
@@ -51,33 +51,33 @@ function prepare(environment, request) {
 
 // The mounts, and the variables: values go by the environment of Docker's program, names by its arguments.
 function givenToIt(environment, { folders, vars, token, args }) {
-  makeCache(folders.cache);
   const mounts = [mount(folders.workspace)];
-  if (!folders.cache.startsWith(folders.workspace + path.sep)) {
-    mounts.push(mount(folders.cache));
+  const ours = { GITHUB_WORKSPACE: folders.workspace };
+  if (folders.cache) {
+    makeCache(folders.cache);
+    ours.OVENBIRD_CACHE_DIR = folders.cache;
+    if (!folders.cache.startsWith(folders.workspace + path.sep)) {
+      mounts.push(mount(folders.cache));
+    }
   }
-  const given = { ...environment, GITHUB_WORKSPACE: folders.workspace, OVENBIRD_CACHE_DIR: folders.cache };
   if (token) {
-    given.OVENBIRD_GITHUB_TOKEN = token;
+    ours.OVENBIRD_GITHUB_TOKEN = token;
   }
-  const names = Object.keys(environment).filter(isPassed).concat('OVENBIRD_CACHE_DIR');
+  const names = new Set([...Object.keys(environment).filter(isPassed), ...Object.keys(ours)]);
   for (const [name, readonly] of [['GITHUB_OUTPUT'], ['GITHUB_STEP_SUMMARY'], ['GITHUB_EVENT_PATH', true]]) {
     if (environment[name] && fs.existsSync(environment[name])) {
       mounts.push(mount(environment[name], { readonly }));
-    } else if (names.includes(name)) {
-      names.splice(names.indexOf(name), 1);
+    } else {
+      // What is written there would be lost with the container.
+      names.delete(name);
     }
   }
-  if (token && !names.includes('OVENBIRD_GITHUB_TOKEN')) {
-    names.push('OVENBIRD_GITHUB_TOKEN');
-  }
-  let varsFile;
-  if (Object.keys(vars).length && args[0] !== 'cleanup') {
-    varsFile = writeVars(environment, vars);
+  const varsFile = Object.keys(vars).length ? writeVars(environment, vars) : undefined;
+  if (varsFile) {
     mounts.push(mount(varsFile, { target: VARS, readonly: true }));
     args.splice(1, 0, `--var-file=${VARS}`);
   }
-  return { mounts, names, environment: given, varsFile };
+  return { mounts, names: [...names], environment: { ...environment, ...ours }, varsFile };
 }
 
 // The same path inside as outside, so that the journal, the outputs and variables with paths mean the same in both.
@@ -222,7 +222,7 @@ class Docker {
     if (wanted === 'build') {
       return this.build();
     }
-    const released = path.join(HOME, 'action', 'image');
+    const released = path.join(ACTION, 'action', 'image');
     const name = wanted || (fs.existsSync(released) ? fs.readFileSync(released, 'utf8').trim() : '');
     if (!name) {
       log('This copy of the action belongs to no release: its image is built here.');
@@ -253,7 +253,7 @@ class Docker {
     // What a build prints is not ours: it could hold commands for the runner.
     const token = crypto.randomBytes(16).toString('hex');
     process.stdout.write(`::group::Build the image\n::stop-commands::${token}\n`);
-    const built = await this.start(['build', '--tag', name, HOME], { DOCKER_BUILDKIT: '1' });
+    const built = await this.start(['build', '--tag', name, ACTION], { DOCKER_BUILDKIT: '1' });
     process.stdout.write(`\n::${token}::\n::endgroup::\n`);
     if (built.status !== 0) {
       throw new Failure('The image can\'t be built', `\`docker build\` ended with status ${built.status}: see its log`);

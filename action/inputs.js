@@ -11,7 +11,7 @@ const HEEDED = {
   build: ['definition', 'jobs', 'cell', 'matrix', 'only', 'vars', 'out', 'cache', 'annotations'],
   validate: ['definition', 'cell', 'matrix', 'vars'],
   plan: ['definition', 'jobs', 'cell', 'matrix', 'only', 'vars'],
-  collect: ['definition', 'matrix', 'only', 'vars', 'records', 'out'],
+  collect: ['definition', 'jobs', 'matrix', 'only', 'vars', 'records', 'out'],
   cleanup: ['out', 'cache'],
 };
 
@@ -38,7 +38,7 @@ function commandLine(environment) {
     throw refuse('command', `is \`${command}\`, which is no command`, `write one of ${known}`);
   }
   checkHeeded(command, given);
-  const folders = foldersOf(environment, given);
+  const folders = foldersOf(environment, command, given);
   checkCombinations(command, given);
   const { definition } = folders;
   if (HEEDED[command].includes('definition') && !fs.existsSync(path.join(folders.workdir, definition))) {
@@ -96,7 +96,7 @@ function parsed(name, text, fits, cure) {
 }
 
 // Folders of the step, absolute and without links. Only what is in the workspace is there in the container.
-function foldersOf(environment, given) {
+function foldersOf(environment, command, given) {
   const named = environment.GITHUB_WORKSPACE;
   if (!named || !fs.existsSync(named)) {
     throw new Failure('No workspace', 'GITHUB_WORKSPACE names no folder: this is a step for GitHub Actions');
@@ -124,7 +124,8 @@ function foldersOf(environment, given) {
   }
   const records = lines(given('records'));
   records.forEach((record) => inside('records', workdir, record));
-  return { workspace, workdir, definition, out, records, cache: cacheOf(environment, given, workspace) };
+  const cache = HEEDED[command].includes('cache') ? cacheOf(environment, given, workspace) : undefined;
+  return { workspace, workdir, definition, out, records, cache };
 }
 
 // Downloads outlive a job only where the runner does: its tool cache is kept on machines of one's own.
@@ -186,7 +187,11 @@ function args(command, given, folders) {
   if (command === 'plan' || command === 'validate') {
     flags.push('--format=github');
   }
-  const positional = command === 'collect' ? folders.records : given('jobs').split(/\s+/).filter(Boolean);
+  const jobs = given('jobs').split(/\s+/).filter(Boolean);
+  if (command === 'collect') {
+    flags.push(...jobs.map((job) => `--job=${job}`));
+  }
+  const positional = command === 'collect' ? folders.records : jobs;
   return [command, ...flags, ...(positional.length ? ['--', ...positional] : [])];
 }
 

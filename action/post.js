@@ -26,7 +26,7 @@ attempt(async () => {
 
 async function cleanUp(request, image) {
   const args = ['cleanup', `--out=${request.folders.out}`];
-  const step = prepare(process.env, { ...request, command: 'cleanup', args });
+  const step = prepare(process.env, { ...request, command: 'cleanup', vars: {}, args });
   const docker = new Docker(step.environment);
   await translate(step, docker);
   const status = await docker.run(runArguments(step, image, step.command), step.container);

@@ -132,7 +132,16 @@ impl Repository {
         let home = self.folder.path().join("home");
         let mut command = Command::new("timeout");
         command.args(["--kill-after=20", &PATIENCE.as_secs().to_string()]).arg(act());
-        command.args(["push", "--json", "-P", "ubuntu-latest=-self-hosted", "--env", "RUNNER_TOOL_CACHE="]);
+        command.args([
+            "push",
+            "--json",
+            "-P",
+            "ubuntu-latest=-self-hosted",
+            "-P",
+            "ubuntu-24.04=-self-hosted",
+            "--env",
+            "RUNNER_TOOL_CACHE=",
+        ]);
         command.current_dir(self.root()).env("HOME", &home).envs(self.docker.environment());
         let output = command.stdin(Stdio::null()).output().unwrap();
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -259,6 +268,47 @@ outputs: [qcow2]
     assert_eq!((file.as_str(), line.as_str()), ("ovenbird.yml", "13"), "{message}");
     assert!(message.contains("test 1 = 2"), "{message}");
     assert!(log.told().contains("images=[] outcome=failure"), "{}", log.told());
+    repository.assert_nothing_left();
+}
+
+#[test]
+fn a_planned_matrix_fans_out_and_each_leg_builds_its_job() {
+    let repository = Repository::new(
+        "strategy: { matrix: { suite: [one, two] } }
+steps: [{ run: 'echo ${{ matrix.suite }}' }]
+outputs: [qcow2]
+",
+    );
+    // In the place of actions/upload-artifact, which can't be had here.
+    std::fs::create_dir(repository.folder.path().join("records")).unwrap();
+    let records = repository.folder.path().join("records").display().to_string();
+    let jobs = r#"  plan:
+    runs-on: ubuntu-latest
+    outputs:
+      matrix: ${{ steps.plan.outputs.matrix }}
+      jobs: ${{ steps.plan.outputs.jobs }}
+    steps:
+      - uses: actions/checkout@v5
+      - { id: plan, uses: ./, with: { command: plan, image: 'IMAGE' } }
+  build:
+    needs: plan
+    if: needs.plan.outputs.jobs != '0'
+    strategy:
+      fail-fast: false
+      matrix: ${{ fromJSON(needs.plan.outputs.matrix) }}
+    runs-on: ${{ matrix.runs-on }}
+    steps:
+      - uses: actions/checkout@v5
+      - { uses: ./, with: { jobs: '${{ matrix.job }}', image: 'IMAGE', cache: .cache } }
+      - run: mkdir "RECORDS/${{ matrix.job }}" && cp ovenbird-out/*/manifest.json "RECORDS/${{ matrix.job }}"
+"#;
+    let log = repository.workflow(&jobs.replace("RECORDS", &records)).expect_success(true);
+    for suite in ["one", "two"] {
+        let record = Path::new(&records).join(suite).join("manifest.json");
+        let record: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+        assert_eq!(record["job"], suite, "{record}");
+        assert!(log.told().contains(&format!("| {suite}")), "{}", log.told());
+    }
     repository.assert_nothing_left();
 }
 
