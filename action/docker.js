@@ -35,8 +35,8 @@ function prepare(environment, request) {
   const { folders } = request;
   const writes = request.command === 'build' || request.command === 'collect';
   if (writes && isReadOnly(folders.out)) {
-    const cure = 'mount the workspace writable, or write `out:` with a folder that is';
-    throw new Failure('Input `out`', `the output folder \`${folders.out}\` is on a read-only file system\n${cure}`);
+    const problem = `the output folder \`${folders.out}\` is on a read-only file system`;
+    throw new Failure('Input `out`', `${problem}\nmount it writable, or write \`out:\` with a folder that is`);
   }
   const run = [environment.GITHUB_RUN_ID ?? '0', environment.GITHUB_RUN_ATTEMPT ?? '1'];
   return {
@@ -169,7 +169,7 @@ function onTheMachine(file, mounts) {
     throw new Failure(
       'Inside a container',
       `\`${file}\` is in this job's container only, so that a container beside it can't have it\n` +
-        'remove `container:` from the job, or use Ovenbird\'s image there, with `run: ovenbird build` in place of `uses:`',
+        'remove `container:` from the job, or name Ovenbird\'s image there, and write `run: ovenbird build` here',
     );
   }
   return path.join(nearest.Source, path.relative(nearest.Destination, file));
@@ -244,7 +244,7 @@ class Docker {
       const cure = 'log in to its registry in a step before this one (`docker/login-action`), or write `image: build`';
       throw new Failure('Input `image`', `${problem}\n${cure}`);
     }
-    show('warning', 'The image is built here', `${problem}\nIt is built from the action's sources, which takes minutes.`);
+    show('warning', 'The image is built here', `${problem}\nbuilding it from the action's sources takes minutes`);
     return this.build();
   }
 

@@ -38,7 +38,7 @@ function commandLine(environment) {
     throw refuse('command', `is \`${command}\`, which is no command`, `write one of ${known}`);
   }
   checkHeeded(command, given);
-  const folders = foldersOf(environment, command, given);
+  const folders = foldersOf(environment, command);
   checkCombinations(command, given);
   const { definition } = folders;
   if (HEEDED[command].includes('definition') && !fs.existsSync(path.join(folders.workdir, definition))) {
@@ -96,7 +96,8 @@ function parsed(name, text, fits, cure) {
 }
 
 // Folders of the step, absolute and without links. Only what is in the workspace is there in the container.
-function foldersOf(environment, command, given) {
+function foldersOf(environment, command) {
+  const given = (name) => input(environment, name);
   const named = environment.GITHUB_WORKSPACE;
   if (!named || !fs.existsSync(named)) {
     throw new Failure('No workspace', 'GITHUB_WORKSPACE names no folder: this is a step for GitHub Actions');
@@ -198,4 +199,4 @@ function args(command, given, folders) {
 // Flags that are called otherwise than the input.
 const FLAGS = { definition: 'file' };
 
-module.exports = { DEFAULTS, HEEDED, commandLine, input };
+module.exports = { commandLine, foldersOf, input };

@@ -1,6 +1,6 @@
 // The action's step: turns its inputs into one `docker run`, and hands signals and the exit status through.
 //
-// All else is done by the program in the container. It also writes the outputs and the summary: their files are mounted.
+// All else is done by the program in the container, which also writes the outputs and the summary.
 'use strict';
 
 const { attempt } = require('./runner');

@@ -3,8 +3,8 @@
 
 const fs = require('node:fs');
 
-const { attempt, log, show } = require('./runner');
-const { commandLine } = require('./inputs');
+const { Failure, attempt, log, show } = require('./runner');
+const { foldersOf, input } = require('./inputs');
 const { Docker, prepare, runArguments, translate } = require('./docker');
 
 attempt(async () => {
@@ -13,20 +13,33 @@ attempt(async () => {
     log('Ovenbird started nothing that is left to clean up.');
     return 0;
   }
-  const docker = new Docker(process.env);
-  if (await docker.remove(container)) {
+  if (await new Docker(process.env).remove(container)) {
     log(`Stopped the container ${container}.`);
   }
-  const request = commandLine(process.env);
-  if (request.command !== 'build' || !fs.existsSync(request.folders.out)) {
+  // Nothing else than a build leaves anything.
+  if ((input(process.env, 'command') || 'build') !== 'build') {
     return 0;
   }
-  return cleanUp(request, image);
+  try {
+    return await cleanUp(image);
+  } catch (error) {
+    if (!(error instanceof Failure)) {
+      throw error;
+    }
+    // The build had its own result; that it could not be cleaned up after is none.
+    show('warning', 'Nothing was cleaned up', error.message);
+    return 0;
+  }
 });
 
-async function cleanUp(request, image) {
-  const args = ['cleanup', `--out=${request.folders.out}`];
-  const step = prepare(process.env, { ...request, command: 'cleanup', vars: {}, args });
+async function cleanUp(image) {
+  // What the definition says does not matter any more, nor whether it is still there.
+  const folders = foldersOf(process.env, 'cleanup');
+  if (!fs.existsSync(folders.out)) {
+    return 0;
+  }
+  const args = ['cleanup', `--out=${folders.out}`];
+  const step = prepare(process.env, { command: 'cleanup', folders, vars: {}, token: '', args });
   const docker = new Docker(step.environment);
   await translate(step, docker);
   const status = await docker.run(runArguments(step, image, step.command), step.container);

@@ -1,4 +1,4 @@
-//! The action: its parts with a Docker of the tests' own, and the whole from workflows that act runs, with a real Docker
+//! The action: its parts with a double of Docker's program, and the whole from workflows that act runs, with a real
 //! engine and real guests.
 //!
 //! act runs the workflows on this machine itself, as GitHub's hosted runners do: they are machines, not containers.
@@ -23,7 +23,7 @@ use support::tiny_guest::tiny_guest;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The longest that a workflow may take: a few guests without KVM, on a machine that does other things too.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 #[test]
 fn the_action_asks_of_docker_what_it_should() {

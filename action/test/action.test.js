@@ -1,4 +1,4 @@
-// What the action asks of Docker, seen by a `docker` of the tests' own on PATH; `tests/action.rs` runs these with the rest.
+// What the action asks of Docker, seen by a `docker` of the tests' own on PATH. `tests/action.rs` runs these.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -56,7 +56,8 @@ function environment(root, inputs = {}, more = {}) {
 }
 
 function start(root, file, variables) {
-  const child = spawn(process.execPath, [path.join(ACTION, file)], { env: variables, stdio: ['ignore', 'pipe', 'pipe'] });
+  const stdio = ['ignore', 'pipe', 'pipe'];
+  const child = spawn(process.execPath, [path.join(ACTION, file)], { env: variables, stdio });
   child.text = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text) => (child.text += text));
@@ -136,7 +137,8 @@ test('variables of the machine, and files that change later steps, stay outside'
 test('each command has the flags of its own inputs', () => {
   const root = runner();
   const line = (inputs) => commandLine(environment(root, inputs)).args.join(' ');
-  assert.equal(line({ command: 'plan', matrix: '{"a":[1]}' }), 'plan --file=ovenbird.yml --matrix={"a":[1]} --format=github');
+  const plan = { command: 'plan', matrix: '{"a":[1]}' };
+  assert.equal(line(plan), 'plan --file=ovenbird.yml --matrix={"a":[1]} --format=github');
   assert.equal(line({ command: 'validate', out: 'ovenbird-out' }), 'validate --file=ovenbird.yml --format=github');
   assert.equal(line({ command: 'build', annotations: 'none' }).includes('--annotations=none'), true);
   assert.equal(line({ cell: '{"a":1}' }), 'build --file=ovenbird.yml --cell={"a":1} --out=ovenbird-out');
@@ -201,7 +203,8 @@ test('without Docker, or its engine, the cure is told', async () => {
   const root = runner();
   const without = await run(root, 'main.js', environment(root, {}, { PATH: '/nowhere' }));
   assert.match(without.text, /^::error title=No Docker::`docker` is not installed.*%0Ause a runner with Docker/m);
-  const silent = await run(root, 'main.js', environment(root, {}, { FAKE_VERSION: 'Cannot connect to the Docker daemon' }));
+  const dead = { FAKE_VERSION: 'Cannot connect to the Docker daemon' };
+  const silent = await run(root, 'main.js', environment(root, {}, dead));
   assert.match(silent.text, /^::error title=No Docker::.*Cannot connect to the Docker daemon%0Ause a runner/m);
   const denied = await run(root, 'main.js', environment(root, {}, { FAKE_VERSION: 'permission denied: docker.sock' }));
   assert.match(denied.text, /add the runner's user to the group `docker`/);
@@ -211,12 +214,14 @@ test('an image that was asked for and can\'t be pulled is an error that names th
   const root = runner();
   const { status, text } = await run(root, 'main.js', environment(root, {}, { FAKE_PULL: 'denied: no access' }));
   assert.equal(status, 1);
-  assert.match(text, /^::error title=Input `image`::the image `baker` can't be pulled: denied: no access%0A.*image: build/m);
+  const message = /^::error title=Input `image`::the image `baker` can't be pulled: denied: no access%0A.*: build/m;
+  assert.match(text, message);
 });
 
 test('an image can be built from the action\'s folder, and its log commands nothing', async () => {
   const root = runner();
-  const { text, calls: all } = await run(root, 'main.js', environment(root, { image: 'build' }, { FAKE_BUILD: '::error::x' }));
+  const hostile = environment(root, { image: 'build' }, { FAKE_BUILD: '::error::x' });
+  const { text, calls: all } = await run(root, 'main.js', hostile);
   assert.equal(called(all, 'build').args.at(-1), path.dirname(ACTION));
   assert.ok(called(all, 'run').args.includes('ovenbird-action:built-here'));
   const [, token] = /^::stop-commands::([0-9a-f]{32})$/m.exec(text);
@@ -286,6 +291,18 @@ test('the post step stops a container that is still there, and fails only when s
   const left = await run(root, 'post.js', environment(root, {}, { ...state(root), FAKE_STATUS: '1' }));
   assert.equal(left.status, 1);
   assert.match(left.text, /^::error title=Something is left::/m);
+});
+
+test('the post step neither needs the definition nor fails without Docker', async () => {
+  const root = runner();
+  await run(root, 'main.js', environment(root));
+  fs.mkdirSync(`${root}/workspace/ovenbird-out`);
+  fs.rmSync(`${root}/workspace/ovenbird.yml`);
+  const cleaned = await run(root, 'post.js', environment(root, {}, state(root)));
+  assert.equal(cleaned.calls.filter((call) => call.args.includes('cleanup')).length, 1, cleaned.text);
+  const { status, text } = await run(root, 'post.js', environment(root, {}, { ...state(root), FAKE_STATUS: '125' }));
+  assert.equal(status, 0);
+  assert.match(text, /^::warning title=Nothing was cleaned up::/m);
 });
 
 test('the post step of a step that started nothing says so in one line', async () => {
