@@ -112,8 +112,8 @@ function makeCache(folder) {
   }
 }
 
-// A file instead of arguments, which any process of the machine may read. JSON is YAML. All values are texts, as those of
-// the flag `--var` are.
+// A file instead of arguments, which any process of the machine may read. JSON is YAML. All values are texts, as those
+// of the flag `--var` are.
 function writeVars(environment, vars) {
   const folder = fs.mkdtempSync(path.join(environment.RUNNER_TEMP || os.tmpdir(), 'ovenbird-'));
   const file = path.join(folder, 'vars');
