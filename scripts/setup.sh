@@ -12,6 +12,7 @@ CARGO_DENY=0.20.2
 ACT=0.2.89
 CHECK_JSONSCHEMA=0.39.0
 CARGO_FUZZ=0.13.2
+ZIZMOR=1.32.0
 
 # group | command on PATH, or absolute path (a shell pattern) | Debian package
 needs() {
@@ -166,19 +167,30 @@ install_check_jsonschema() {
     "$folder/bin/pip" install --quiet --disable-pip-version-check "check-jsonschema==$CHECK_JSONSCHEMA" </dev/null >&2
 }
 
-# GitHub's implementation of the expression language, which a test compares ours with: the versions of the lock file,
-# from whatever registry npm is configured for.
-install_npm_package() {
-    local source folder=$HOME/.cache/ovenbird/test/expressions
-    source=$(dirname "${BASH_SOURCE[0]}")/../tests/expressions
+# Checks workflows for what an attacker would use. PyPI's package is its binary.
+install_zizmor() {
+    local folder=$HOME/.cache/ovenbird/tools/zizmor
+    if [[ "$("$folder/bin/zizmor" --version 2>/dev/null)" == "zizmor $ZIZMOR" ]]; then
+        return
+    fi
+    echo "setup: installing zizmor $ZIZMOR" >&2
+    rm -rf "$folder"
+    PIP_ROOT_USER_ACTION=ignore pip3 install --quiet --disable-pip-version-check --target "$folder" "zizmor==$ZIZMOR" </dev/null >&2
+}
+
+# What tests use of npm, each folder of `tests/` in one of its own: the versions of its lock file, from whatever registry npm
+# is configured for.
+install_npm_packages() {
+    local name=$1 source folder=$HOME/.cache/ovenbird/test/$1
+    source=$(dirname "${BASH_SOURCE[0]}")/../tests/$name
     if cmp -s "$source/package-lock.json" "$folder/installed.json"; then
         return
     fi
-    echo "setup: installing the npm package @actions/expressions" >&2
+    echo "setup: installing the npm packages of tests/$name" >&2
     mkdir -p "$folder"
     cp "$source/package.json" "$source/package-lock.json" "$folder/"
     if ! npm --prefix "$folder" ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2; then
-        echo "error: npm could not install @actions/expressions" >&2
+        echo "error: npm could not install the packages of tests/$name" >&2
         echo "hint: node 20 or newer is needed, and a registry that \`npm config get registry\` names" >&2
         exit 1
     fi
@@ -211,7 +223,9 @@ main() {
     if [[ " ${wanted[*]} " == *" test "* ]]; then
         install_act
         install_check_jsonschema
-        install_npm_package
+        install_npm_packages expressions
+        install_npm_packages flows
+        install_zizmor
     fi
     if [[ " ${wanted[*]} " == *" lint "* ]]; then
         install_cargo_tool deny "$CARGO_DENY"
