@@ -230,6 +230,8 @@ main() {
         install_npm_packages github extract_operations
         # What drives Chromium through report.html, and what judges whether everybody can use it.
         install_npm_packages html
+        # What lints workflows, and what runs GitLab's pipelines.
+        install_npm_packages flows
     fi
     if [[ " ${wanted[*]} " == *" lint "* ]]; then
         install_cargo_tool deny "$CARGO_DENY"

@@ -199,10 +199,10 @@ fn a_workspace_that_can_only_be_read_ends_with_one_message() {
     let workspace = Workspace::tiny("outputs: [qcow2]\n");
     let mount = format!("{}:/workspace:ro", workspace.root());
     let (status, told) = workspace.run(&["-v", &mount, "-w", "/workspace"], &["build"]);
-    assert_eq!(status, Some(1), "{told}");
+    assert_eq!(status, Some(2), "{told}");
     insta::assert_snapshot!(told, @r"
     error: failed to create the folder `ovenbird-out`: Read-only file system (os error 30)
-    hint: mount the workspace so that it can be written to, or name another folder with --out
+    hint: ovenbird writes images and reports to --out and downloads to --cache-dir: name folders that are writable, or mount the workspace without `ro` (a container's user must own it)
     ");
 }
 

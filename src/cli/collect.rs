@@ -28,7 +28,7 @@ pub(super) struct Args {
     jobs: Vec<String>,
     /// Where images.json and the reports go
     #[arg(long, value_name = "DIR", default_value = "ovenbird-out")]
-    out: Utf8PathBuf,
+    pub(super) out: Utf8PathBuf,
     /// Take what was built when some jobs have no record
     #[arg(long)]
     partial: bool,

@@ -72,6 +72,7 @@ impl Command {
         match self {
             Self::Build(args) => Some(folders(&args.out, args.cache_dir.as_ref()).collect()),
             Self::Cleanup(args) => Some(folders(&args.out, args.cache_dir.as_ref()).collect()),
+            Self::Collect(args) => Some(vec![args.out.clone()]),
             Self::Init(_) => Some(Vec::new()),
             Self::Validate(_) | Self::Explain(_) | Self::Plan(_) | Self::Schema(_) | Self::Eval(_) | Self::Job(_) => {
                 None
