@@ -11,7 +11,6 @@ use crate::context::{JobCtx, clean_line};
 use crate::event::{Body, Kept, KeptKind};
 use crate::guest::{Command, Guest};
 use crate::platform::Machine;
-use crate::secret::Redactor;
 
 /// Names in a job's folder.
 pub(super) const CONSOLE: &str = "console.txt";
@@ -34,13 +33,7 @@ const TELL_JOURNAL: &str = r#"{
 } 3>&1 >/dev/null 2>&1 | tail -c 2097152"#;
 
 /// Keeps what tells of `error`. The machine's diagnosis is told too, unless it is the error itself.
-pub(super) async fn keep(
-    ctx: &JobCtx,
-    machine: &mut dyn Machine,
-    guest: Option<&dyn Guest>,
-    redactor: &Redactor,
-    error: &anyhow::Error,
-) {
+pub(super) async fn keep(ctx: &JobCtx, machine: &mut dyn Machine, guest: Option<&dyn Guest>, error: &anyhow::Error) {
     let evidence = machine.evidence(ctx).await;
     if let Some(diagnosis) = evidence.diagnosis
         && !format!("{error:#}").contains(&diagnosis.message)
@@ -51,7 +44,7 @@ pub(super) async fn keep(
         ctx.events.emit(Body::Kept(kept)).await;
     }
     if let Some(guest) = guest
-        && keep_journal(ctx, guest, redactor).await.is_some()
+        && keep_journal(ctx, guest).await.is_some()
     {
         tell(ctx, JOURNAL, KeptKind::Journal).await;
     }
@@ -69,14 +62,14 @@ async fn tell(ctx: &JobCtx, file: &str, kind: KeptKind) {
 }
 
 /// Asks the guest for its journal and writes it down; none when it does not tell.
-async fn keep_journal(ctx: &JobCtx, guest: &dyn Guest, redactor: &Redactor) -> Option<()> {
+async fn keep_journal(ctx: &JobCtx, guest: &dyn Guest) -> Option<()> {
     let command = Command::new(TELL_JOURNAL);
     let told = tokio::time::timeout(JOURNAL_DEADLINE, guest.capture(&command, &ctx.cancel)).await;
     let told = told.ok()?.ok()?.stdout;
     let last = &told[told.len().saturating_sub(JOURNAL_LIMIT)..];
     let text: Vec<String> = last.split(|byte| *byte == b'\n').map(clean_line).collect();
     // As a whole: a sensitive value may have several lines.
-    let text = redactor.redact(text.join("\n").trim_end());
+    let text = ctx.events.redactor().redact(text.join("\n").trim_end());
     if text.is_empty() {
         return None;
     }
@@ -111,7 +104,10 @@ mod tests {
     fn room() -> (tempfile::TempDir, JobCtx) {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        let mut secrets = Secrets::default();
+        secrets.insert("key", "hunter22\nand more");
         let (events, mut bodies) = Events::channel();
+        let events = events.hiding(secrets.redactor());
         tokio::spawn(async move { while bodies.recv().await.is_some() {} });
         let journal = Journal::create(&root.join("journal.jsonl"), "r1").unwrap();
         let (out, work, cache) = (root.join("out"), root.join("work"), root.join("cache"));
@@ -130,9 +126,7 @@ mod tests {
         std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let path = format!("{}:{}", ctx.work, std::env::var("PATH").unwrap_or_default());
         let guest = Local::new(&ctx, &ctx.work, vec![("PATH".to_owned(), path)]);
-        let mut secrets = Secrets::default();
-        secrets.insert("key", "hunter22\nand more");
-        keep_journal(&ctx, &guest, &secrets.redactor()).await?;
+        keep_journal(&ctx, &guest).await?;
         Some(std::fs::read_to_string(ctx.out.join(JOURNAL)).unwrap())
     }
 
@@ -141,7 +135,7 @@ mod tests {
         let said = r"printf 'usb 1-1: new device\n  ::error::x\r::error::y\n##[group]z\n\033[31mred\nkey hunter22\nand more.\n'";
         let journal = told_by(said).await.unwrap();
         assert!(journal.starts_with("usb 1-1: new device\n| "), "{journal}");
-        assert!(journal.contains("\nred\nkey ***.\n") && !journal.contains("hunter22"), "{journal}");
+        assert!(journal.contains("\nred\nkey ***\n***.\n") && !journal.contains("hunter22"), "{journal}");
         assert!(!journal.contains("##[") && !journal.contains(['\r', '\u{1b}']), "{journal}");
         assert!(journal.lines().all(|line| !line.trim_start().starts_with("::")), "{journal}");
     }

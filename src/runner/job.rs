@@ -276,8 +276,7 @@ async fn build(ctx: &JobCtx, job: &Job, secrets: &Secrets) -> anyhow::Result<Utf
     if let Err(error) = &provisioned
         && !is_cancelled(error)
     {
-        let (guest, redactor) = (reachable.as_deref(), secrets.redactor());
-        evidence::keep(ctx, machine.as_mut(), guest, &redactor, error).await;
+        evidence::keep(ctx, machine.as_mut(), reachable.as_deref(), error).await;
     }
     let finished = match provisioned {
         Ok(sealed) => {
