@@ -49,8 +49,9 @@
   // A page of a file may have no clipboard, be refused it, or wait for an answer that never comes.
   const copy = async (text) => {
     try {
+      const written = navigator.clipboard.writeText(text);
       const late = new Promise((_, refuse) => { setTimeout(refuse, 1000, new Error("no answer")); });
-      await Promise.race([navigator.clipboard.writeText(text), late]);
+      await Promise.race([written, late]);
       return true;
     } catch {
       return copyByHand(text);
