@@ -13,7 +13,8 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use chrono::{DateTime, TimeDelta, Utc};
 use ovenbird::event::{
-    Artifact, Body, Cell, Event, Failure, JobFinished, JobId, Outcome, Phase, Place, StepFinished, Stream, WIRE_VERSION,
+    Artifact, Body, Cell, Event, Failure, JobFinished, JobId, Kept, KeptKind, Outcome, Phase, Place, StepFinished,
+    Stream, WIRE_VERSION,
 };
 use ovenbird::report::{ReplayOptions, Setting, replay};
 use serde_json::json;
@@ -134,6 +135,9 @@ fn failed(job: &str, os: &str, arch: &str, begin: f64) -> Script {
     script.begin("web", begin);
     script.step(0, "Install nginx", begin + 40.0, 12.0, Outcome::Failure);
     script.at(begin + 52.0, Body::PhaseFinished { phase: Phase::Steps, seconds: 12.0 });
+    let kept = |file: &str, kind| Body::Kept(Kept { file: file.to_owned(), kind });
+    script.at(begin + 52.5, kept("screenshot.png", KeptKind::Screenshot));
+    script.at(begin + 52.5, kept("console.txt", KeptKind::Console));
     script.end(begin + 53.0, begin, Outcome::Failure, Some("step `Install nginx` failed (exit status 100)"));
     script
 }
@@ -228,107 +232,63 @@ fn saying(text: &str) -> Failure {
     }
 }
 
-/// Shows the page of these jobs to the browser.
-///
-/// # Panics
-/// What is looked at is not as it should be; or Chromium, node or the packages are missing.
-#[track_caller]
-fn look(check: &str, scripts: &[Script]) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let page = page(Utf8Path::from_path(folder.path()).unwrap(), scripts);
-    browse(&[check, page.as_str()])
-}
-
-fn page(folder: &Utf8Path, scripts: &[Script]) -> Utf8PathBuf {
+/// Where the pages of a kind are made.
+fn page(folder: &Utf8Path, scripts: &[Script], put: impl Fn(&Utf8Path)) -> Utf8PathBuf {
+    std::fs::create_dir(folder).unwrap();
     let paths: Vec<Utf8PathBuf> = scripts.iter().map(|script| script.save(folder)).collect();
+    put(folder);
     let setting = Setting { out: "ovenbird-out".into(), command: "ovenbird build".to_owned(), ..Setting::default() };
     replay(&paths, ReplayOptions { out: folder.join("out"), setting, ci: None, colour: false }).unwrap();
     folder.join("out/report.html")
 }
 
+/// What a build leaves beside the page of a job that failed.
+fn put_evidence(folder: &Utf8Path) {
+    let job = folder.join("out/trixie-amd64");
+    std::fs::create_dir_all(&job).unwrap();
+    std::fs::write(folder.join("screenshot.png"), include_bytes!("html/screenshot.png")).unwrap();
+    std::fs::write(job.join("screenshot.png"), include_bytes!("html/screenshot.png")).unwrap();
+    for name in ["console.txt", "log.txt"] {
+        std::fs::write(job.join(name), "of the machine\n").unwrap();
+    }
+}
+
+/// Has a browser do all checks of `browser.mjs` on pages of these kinds.
+///
+/// # Panics
+/// Chromium, node or the packages are missing.
 #[track_caller]
-fn browse(arguments: &[&str]) -> String {
+fn browse(pages: &serde_json::Value) -> std::process::Output {
     let packages = PathBuf::from(std::env::var("HOME").unwrap()).join(".cache/ovenbird/test/html");
-    let needed = [Path::new("/usr/bin/chromium"), &packages.join("node_modules/puppeteer-core")];
-    for path in needed {
-        let path = path.display();
-        assert!(
-            Path::new(&path.to_string()).exists(),
-            "`{path}` is not there: run `scripts/setup.sh test`, which installs it"
-        );
+    for path in [Path::new("/usr/bin/chromium"), &packages.join("node_modules/puppeteer-core")] {
+        let path_shown = path.display();
+        assert!(path.exists(), "`{path_shown}` is not there: run `scripts/setup.sh test`, which installs it");
     }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/html/browser.mjs");
-    let output = Command::new("node").arg(script).arg(&packages).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    Command::new("node").arg(script).arg(&packages).arg(pages.to_string()).output().unwrap()
 }
 
+/// One browser does all checks: starting one takes longer than most of them. Each that fails is told by its name.
 #[test]
-fn the_page_asks_for_nothing_and_complains_of_nothing() {
-    look("alone", &small());
-}
-
-#[test]
-fn the_page_is_readable_without_its_script() {
-    look("readable_without_script", &small());
-}
-
-#[test]
-fn the_matrix_is_a_grid_whose_fields_lead_to_their_jobs() {
-    look("grid", &small());
-}
-
-#[test]
-fn jobs_are_filtered_by_outcome_and_by_words() {
-    look("filter", &small());
-}
-
-#[test]
-fn logs_are_searched_by_keyboard() {
-    look("search", &small());
-}
-
-#[test]
-fn failing_lines_are_marked_and_have_links() {
-    look("failing_lines", &small());
-}
-
-#[test]
-fn the_timeline_is_zoomed_and_walked_by_keyboard() {
-    look("timeline", &small());
-}
-
-#[test]
-fn copy_buttons_copy() {
-    look("copy", &small());
-}
-
-#[test]
-fn the_page_is_light_or_dark_as_the_system_is_or_as_one_chooses() {
-    look("theme", &small());
-}
-
-#[test]
-fn the_page_fits_a_narrow_screen() {
-    look("narrow", &small());
-}
-
-#[test]
-fn axe_finds_nothing_that_keeps_anyone_out() {
-    look("accessible", &small());
-}
-
-#[test]
-fn nothing_that_a_machine_says_runs_or_becomes_markup() {
-    look("hostile", &hostile());
-}
-
-#[test]
-fn what_would_get_into_the_page_could_not_run() {
-    look("policy", &small());
-}
-
-#[test]
-fn a_run_of_64_jobs_opens_in_less_than_two_seconds() {
-    look("quick", &large());
+fn people_see_and_do_in_a_browser_what_the_page_is_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(folder.path()).unwrap();
+    let nothing = |_: &Utf8Path| {};
+    let pages = std::thread::scope(|scope| {
+        let large = scope.spawn(|| page(&root.join("large"), &large(), nothing));
+        let hostile = page(&root.join("hostile"), &hostile(), nothing);
+        let small = page(&root.join("small"), &small(), put_evidence);
+        json!({ "small": small, "hostile": hostile, "large": large.join().unwrap() })
+    });
+    // For people who look at the page while they change it.
+    if let Some(into) = std::env::var_os("OVENBIRD_TEST_KEEP_PAGES") {
+        for (kind, page) in pages.as_object().unwrap() {
+            std::fs::copy(page.as_str().unwrap(), Path::new(&into).join(format!("{kind}.html"))).unwrap();
+        }
+    }
+    let output = browse(&pages);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    let done = told.lines().filter(|line| line.starts_with("ok ")).count();
+    assert_eq!(done, 17, "{told}");
 }

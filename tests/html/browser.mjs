@@ -1,14 +1,17 @@
 // Opens report.html in headless Chromium as a person does, and checks what they would see.
 //
-//   node browser.mjs FOLDER CHECK PAGE [PAGE]
+//   node browser.mjs FOLDER PAGES            does all checks; tells of each, exits 1 if any fails
+//   node browser.mjs FOLDER PAGES shots INTO makes pictures for people
 //
-// FOLDER is where npm installed the packages. Exits 1 with the reason on standard error.
+// FOLDER is where npm installed the packages. PAGES is JSON: the file of the page of each kind.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
-const [folder, check, page] = process.argv.slice(2);
+const [folder, pagesGiven, task, into] = process.argv.slice(2);
+const pages = JSON.parse(pagesGiven);
+let page = pages.small;
 const require = createRequire(`${folder}/`);
 const puppeteer = require("puppeteer-core");
 
@@ -19,14 +22,14 @@ const browser = await puppeteer.launch({
 });
 
 // A tab that fails the check on any request besides the page, any word on the console, any violation of its policy.
-const open = async ({ width = 1280, height = 900, scheme = "light", script = true, hash = "" } = {}) => {
+const open = async ({ width = 1280, height = 900, scheme = "light", script = true, hash = "", before } = {}) => {
   const context = await browser.createBrowserContext();
   const tab = await context.newPage();
   const wrong = [];
   await tab.setViewport({ width, height });
   await tab.setJavaScriptEnabled(script);
   await tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }, { name: "prefers-reduced-motion", value: "reduce" }]);
-  tab.on("request", (request) => { if (request.url().split("#")[0] !== pathToFileURL(page).href) wrong.push(`request of ${request.url()}`); });
+  tab.on("request", (request) => { if (!request.url().startsWith("data:image/png;") && request.url().split("#")[0] !== pathToFileURL(page).href) wrong.push(`request of ${request.url()}`); });
   tab.on("console", (message) => wrong.push(`console: ${message.text()}`));
   tab.on("pageerror", (error) => wrong.push(`error: ${error}`));
   tab.on("dialog", async (dialog) => { wrong.push(`dialog: ${dialog.message()}`); await dialog.dismiss(); });
@@ -37,12 +40,14 @@ const open = async ({ width = 1280, height = 900, scheme = "light", script = tru
       document.addEventListener("securitypolicyviolation", (event) => globalThis.violations.push(`${event.violatedDirective} ${event.sample}`));
     });
   }
+  if (before) await tab.evaluateOnNewDocument(before);
   await tab.goto(pathToFileURL(page).href + hash, { waitUntil: "load" });
   return tab;
 };
 const close = async (tab) => {
   if (tab.isJavaScriptEnabled()) assert.deepEqual(await tab.evaluate(() => globalThis.violations), [], "the page breaks its own policy");
   assert.deepEqual(tab.wrong, []);
+  await tab.browserContext().close();
 };
 const text = (tab, selector) => tab.$eval(selector, (element) => element.textContent.trim());
 const settled = (tab) => tab.evaluate(() => new Promise((done) => setTimeout(done, 250)));
@@ -50,13 +55,13 @@ const focused = (tab) => tab.evaluate(() => document.activeElement.getAttribute(
 
 const checks = {
   // Nothing is asked for, nothing complains, with and without the script.
-  async alone() {
+  async "the page asks for nothing and complains of nothing"() {
     await close(await open());
     const bare = await open({ script: false });
     await close(bare);
   },
 
-  async readable_without_script() {
+  async "the page is readable without its script"() {
     const tab = await open({ script: false });
     const shot = await tab.evaluate(() => ({
       buttons: [...document.querySelectorAll("button")].filter((button) => button.checkVisibility()).length,
@@ -69,7 +74,7 @@ const checks = {
     await close(tab);
   },
 
-  async grid() {
+  async "the matrix is a grid whose fields lead to their jobs"() {
     const tab = await open();
     const heads = await tab.$$eval(".grid thead th", (heads) => heads.map((head) => head.textContent.trim()));
     assert.deepEqual(heads, ["os", "arch amd64", "arch arm64"]);
@@ -81,7 +86,7 @@ const checks = {
     await close(tab);
   },
 
-  async filter() {
+  async "jobs are filtered by outcome and by words"() {
     const tab = await open();
     const shown = () => tab.$$eval("details.job", (jobs) => jobs.filter((job) => job.checkVisibility()).map((job) => job.id));
     assert.equal((await shown()).length, 3);
@@ -95,7 +100,7 @@ const checks = {
     await close(tab);
   },
 
-  async search() {
+  async "logs are searched by keyboard"() {
     const tab = await open();
     await tab.keyboard.press("/");
     await tab.keyboard.type("READING package");
@@ -119,7 +124,7 @@ const checks = {
     await close(tab);
   },
 
-  async failing_lines() {
+  async "failing lines are marked and have links"() {
     const tab = await open();
     const failing = await tab.$$eval(".l.error .c", (rows) => rows.map((row) => row.textContent));
     assert.match(failing.join("\n"), /!! error: step `Install nginx` failed/);
@@ -136,7 +141,7 @@ const checks = {
     await close(other);
   },
 
-  async timeline() {
+  async "the timeline is zoomed and walked by keyboard"() {
     const tab = await open();
     const width = () => tab.$eval(".lane[data-job] .track", (track) => track.getBoundingClientRect().width);
     const before = await width();
@@ -157,28 +162,94 @@ const checks = {
     await close(tab);
   },
 
-  async copy() {
-    const tab = await open({ hash: "#job/bookworm-amd64" });
-    const copied = async (selector) => {
-      await tab.evaluate((selector) => document.querySelector(selector).focus(), selector);
-      await tab.keyboard.press("Enter");
-      await settled(tab);
-      assert.equal(await text(tab, selector), "Copied");
-      // What the clipboard holds is seen by pasting it.
-      await tab.focus("#query");
-      await tab.$eval("#query", (input) => { input.value = ""; });
-      await tab.keyboard.down("Control");
-      await tab.keyboard.press("v", { commands: ["paste"] });
-      await tab.keyboard.up("Control");
-      return tab.$eval("#query", (input) => input.value);
-    };
-    const job = '[id="job/bookworm-amd64"]';
-    assert.equal(await copied(`${job} .digest .copy`), "a".repeat(64));
-    assert.equal(await copied(`${job} .command .copy`), "ovenbird build bookworm-amd64");
+  async "copy buttons copy, by the clipboard or without one"() {
+    const none = () => Object.defineProperty(navigator, "clipboard", { value: undefined });
+    const refusing = () => Object.defineProperty(navigator, "clipboard", { value: { writeText: () => Promise.reject(new Error("refused")) } });
+    const silent = () => Object.defineProperty(navigator, "clipboard", { value: { writeText: () => new Promise(() => {}) } });
+    for (const before of [undefined, none, refusing, silent]) {
+      const tab = await open({ hash: "#job/bookworm-amd64", before });
+      const job = '[id="job/bookworm-amd64"]';
+      await tab.evaluate(() => {
+        globalThis.byHand = 0;
+        const command = document.execCommand.bind(document);
+        document.execCommand = (name) => { if (name === "copy") globalThis.byHand += 1; return command(name); };
+      });
+      const copied = async (selector) => {
+        await tab.focus(selector);
+        await tab.keyboard.press("Enter");
+        await tab.waitForFunction((selector) => document.querySelector(selector).textContent === "Copied", { timeout: 3000 }, selector);
+        assert.ok(await tab.$eval(selector, (button) => button === document.activeElement), "the focus stays");
+        // What the clipboard holds is seen by pasting it.
+        await tab.focus("#query");
+        await tab.$eval("#query", (input) => { input.value = ""; });
+        await tab.keyboard.down("Control");
+        await tab.keyboard.press("v", { commands: ["paste"] });
+        await tab.keyboard.up("Control");
+        return tab.$eval("#query", (input) => input.value);
+      };
+      assert.equal(await copied(`${job} .digest .copy`), "a".repeat(64));
+      assert.equal(await copied(`${job} .command .copy`), "ovenbird build bookworm-amd64");
+      assert.equal(await tab.evaluate(() => globalThis.byHand), before ? 2 : 0);
+      await close(tab);
+    }
+  },
+
+  async "every control is reached by Tab, and shows that it is"() {
+    const tab = await open();
+    await tab.$$eval("details", (all) => all.forEach((one) => { one.open = true; }));
+    const wanted = await tab.evaluate(() => [...document.querySelectorAll("a[href], button, input, summary")].filter((one) => one.checkVisibility()).length);
+    const reached = await tab.evaluateHandle(() => new Set());
+    let unseen = [];
+    for (let index = 0; index < wanted + 60; index += 1) {
+      await tab.keyboard.press("Tab");
+      const hidden = await tab.evaluate((reached) => {
+        const one = document.activeElement;
+        if (one.matches("a[href], button, input, summary")) reached.add(one);
+        const style = getComputedStyle(one);
+        const isMarked = one.matches(".bar") || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2);
+        return one === document.body || isMarked ? "" : one.outerHTML.slice(0, 120);
+      }, reached);
+      if (hidden) unseen.push(hidden);
+    }
+    assert.equal(await tab.evaluate((reached) => reached.size, reached), wanted);
+    assert.deepEqual(unseen, [], "focus that is not seen");
     await close(tab);
   },
 
-  async theme() {
+  async "the keys are told by one of them"() {
+    const tab = await open();
+    await tab.keyboard.press("?");
+    assert.ok(await tab.$eval("#keys", (dialog) => dialog.open && dialog.textContent.includes("next failing line")));
+    await tab.keyboard.press("Escape");
+    assert.ok(!(await tab.$eval("#keys", (dialog) => dialog.open)));
+    // Arrow keys in the grid.
+    await tab.focus('.cell[data-job="job/bookworm-amd64"]');
+    const at = () => tab.evaluate(() => document.activeElement.dataset.job);
+    const walked = [];
+    for (const key of ["ArrowRight", "ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp"]) {
+      await tab.keyboard.press(key);
+      walked.push((await at()).slice(4));
+    }
+    assert.deepEqual(walked, ["bookworm-arm64", "bookworm-arm64", "bookworm-amd64", "trixie-amd64", "bookworm-amd64"]);
+    await tab.keyboard.press("/");
+    await tab.keyboard.type("package");
+    await tab.keyboard.press("Escape");
+    assert.ok(await tab.evaluate(() => document.activeElement === document.body && document.getElementById("query").value === ""));
+    await close(tab);
+  },
+
+  async "results and what was kept of a failure are shown"() {
+    const tab = await open();
+    const row = await tab.$$eval("#results tbody tr", (rows) => rows.find((row) => row.textContent.includes("Install nginx")).textContent.replace(/\s+/g, " ").trim());
+    assert.equal(row, "1. Install nginx2 passed 1 failed trixie-amd64 31.2s");
+    const picture = await tab.$eval(".kept img", (image) => ({ wide: image.naturalWidth, about: image.alt }));
+    assert.deepEqual(picture, { wide: 640, about: "The machine’s display when the job failed" });
+    const links = await tab.$$eval(".kept a, .whole a", (links) => links.map((link) => link.getAttribute("href")));
+    assert.deepEqual(links, ["./trixie-amd64/screenshot.png", "./trixie-amd64/console.txt", "./trixie-amd64/log.txt"]);
+    await close(tab);
+  },
+
+  async "the page is light or dark as the system is or as one chooses"() {
     const back = (tab) => tab.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const [light, dark] = [await open(), await open({ scheme: "dark" })];
     const colours = { light: await back(light), dark: await back(dark) };
@@ -191,7 +262,7 @@ const checks = {
     await close(dark);
   },
 
-  async narrow() {
+  async "the page fits a narrow screen"() {
     for (const script of [true, false]) {
       const tab = await open({ width: 360, height: 740, script });
       await tab.$$eval("details", (all) => all.forEach((one) => { one.open = true; }));
@@ -201,7 +272,7 @@ const checks = {
     }
   },
 
-  async accessible() {
+  async "axe finds nothing that keeps anyone out"() {
     const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
     for (const scheme of ["light", "dark"]) {
       for (const width of [1280, 390]) {
@@ -209,7 +280,7 @@ const checks = {
         await tab.$$eval("details", (all) => all.forEach((one) => { one.open = true; }));
         await settled(tab);
         await tab.evaluate(axe);
-        const { violations } = await tab.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] }));
+        const { violations } = await tab.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
         const told = violations.map((one) => `${one.id}: ${one.nodes.slice(0, 4).map((node) => `${node.html.slice(0, 140)} – ${node.any[0]?.message ?? ""}`).join("\n  ")}`);
         assert.deepEqual(told, [], `${scheme}, ${width} pixels`);
         await close(tab);
@@ -218,7 +289,8 @@ const checks = {
   },
 
   // No word of the corpus runs, loads or becomes an element.
-  async hostile() {
+  async "nothing that a machine says runs or becomes markup"() {
+    page = pages.hostile;
     const tab = await open();
     await tab.$$eval("details", (all) => all.forEach((one) => { one.open = true; }));
     await settled(tab);
@@ -230,7 +302,7 @@ const checks = {
     const seen = await tab.evaluate(() => ({
       pwned: String(globalThis.pwned),
       scripts: document.scripts.length,
-      strange: [...document.querySelectorAll("img, iframe, object, embed, base, link, video, audio, math, h5, [onerror], [onload], [onclick], [style]:not(#tip, .lanes, .chunk)")].map((one) => one.outerHTML.slice(0, 200)),
+      strange: [...document.querySelectorAll("img:not([src^='data:image/png;base64,']), iframe, object, embed, base, link, video, audio, math, h5, [onerror], [onload], [onclick], [style]:not(#tip, .lanes, .chunk)")].map((one) => one.outerHTML.slice(0, 200)),
       outside: [...document.links].filter((link) => !/^(#|\.\/)/.test(link.getAttribute("href"))).map((link) => link.outerHTML),
       jobs: document.querySelectorAll("main > #logs > details.job").length,
       rows: [...document.querySelectorAll(".l .c")].filter((row) => row.textContent.includes("<script>alert(1)</script>")).length,
@@ -241,7 +313,7 @@ const checks = {
   },
 
   // Should escaping ever fail, the page's policy still keeps what got in from running.
-  async policy() {
+  async "what would get into the page could not run"() {
     const tab = await open();
     const ran = await tab.evaluate(async () => {
       const script = document.createElement("script");
@@ -264,7 +336,8 @@ const checks = {
   },
 
   // One of the jobs was cancelled before its steps, and has no such line.
-  async quick() {
+  async "a run of 64 jobs opens in less than two seconds"() {
+    page = pages.large;
     const tab = await open();
     const times = await tab.evaluate(() => {
       const [entry] = performance.getEntriesByType("navigation");
@@ -286,39 +359,55 @@ const checks = {
 };
 
 // Pictures for people; no check.
-const shots = async (into) => {
+const shots = async () => {
   const shot = async (name, options, prepare) => {
     const tab = await open(options);
     if (prepare) await prepare(tab);
     await settled(tab);
     await tab.screenshot({ path: `${into}/${name}.png`, fullPage: options.full ?? false });
+    await tab.browserContext().close();
   };
-  const name = process.argv[6];
-  await shot(`${name}-light`, { full: true });
-  await shot(`${name}-dark`, { scheme: "dark", full: true });
-  await shot(`${name}-narrow`, { width: 390, height: 844, full: true });
-  await shot(`${name}-search`, { height: 1000, hash: "" }, async (tab) => {
-    await tab.keyboard.press("/");
-    await tab.keyboard.type("package");
-    await settled(tab);
-    await tab.keyboard.press("Enter");
-    await tab.keyboard.press("Enter");
-  });
-  await shot(`${name}-zoom`, { height: 1000 }, async (tab) => {
-    await tab.keyboard.press("+");
-    await tab.keyboard.press("+");
-    await tab.$eval('.bar[tabindex="0"]', (bar) => bar.focus());
-    await tab.keyboard.press("ArrowRight");
-    await tab.keyboard.press("ArrowRight");
-  });
+  for (const kind of Object.keys(pages)) {
+    page = pages[kind];
+    await shot(`${kind}-light`, { full: true });
+    await shot(`${kind}-top`, { height: 1100 });
+    await shot(`${kind}-dark`, { scheme: "dark", height: 1400 });
+    await shot(`${kind}-narrow`, { width: 390, height: 844, full: true });
+    await shot(`${kind}-search`, { height: 1000 }, async (tab) => {
+      await tab.keyboard.press("/");
+      await tab.keyboard.type("package");
+      await settled(tab);
+      await tab.keyboard.press("Enter");
+      await tab.keyboard.press("Enter");
+    });
+    await shot(`${kind}-failing`, { height: 1000 }, (tab) => tab.keyboard.press("e"));
+    await shot(`${kind}-zoom`, { height: 1000 }, async (tab) => {
+      await tab.keyboard.press("+");
+      await tab.keyboard.press("+");
+      await tab.$eval('.bar[tabindex="0"]', (bar) => bar.focus());
+      await tab.keyboard.press("ArrowRight");
+      await tab.keyboard.press("ArrowRight");
+    });
+    await shot(`${kind}-keys`, { height: 800 }, (tab) => tab.keyboard.press("?"));
+  }
+};
+
+const checkAll = async () => {
+  for (const [name, check] of Object.entries(checks)) {
+    page = pages.small;
+    const begin = Date.now();
+    try {
+      await check();
+      console.log(`ok ${name} (${Date.now() - begin} ms)`);
+    } catch (error) {
+      console.error(`failed: ${name}\n${error.stack ?? error}\n`);
+      process.exitCode = 1;
+    }
+  }
 };
 
 try {
-  if (check === "shots") await shots(process.argv[5]);
-  else await checks[check]();
-} catch (error) {
-  console.error(`${check}: ${error.stack ?? error}`);
-  process.exitCode = 1;
+  await (task === "shots" ? shots() : checkAll());
 } finally {
   await browser.close();
 }

@@ -96,7 +96,7 @@ pub(super) fn value(value: &Value) -> String {
 fn grid(run: &Run, axes: &Axes) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Matrix" {
-            table.grid {
+            table class=(format!("grid columns-{}", axes.columns.len())) {
                 thead { tr {
                     @for key in &axes.down { th scope="col" { (name(key)) } }
                     @for column in &axes.columns {
@@ -148,7 +148,8 @@ fn time(job: &Job) -> Option<String> {
 /// The first failure, else why it came to no end.
 fn reason(job: &Job) -> Option<String> {
     let failure = job.failures().next().map(|trouble| trouble.failure.message.as_str());
-    failure.or_else(|| job.end.as_ref()?.reason.as_deref()).map(name)
+    let reason = || job.end.as_ref()?.reason.as_deref().filter(|reason| *reason != word(job.outcome()));
+    failure.or_else(reason).map(name)
 }
 
 /// How many jobs ended how: the buttons of the filter.

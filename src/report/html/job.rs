@@ -4,22 +4,48 @@ use camino::Utf8Path;
 use maud::{Markup, html};
 
 use super::grid;
+use super::kept::Evidence;
 use super::lines::Log;
-use super::log_of;
 use super::parts::{anchor, block, class, copy, icon, name, outcome_of, word};
 use super::timeline::ended;
 use crate::report::ci::Setting;
 use crate::report::run::{Job, Part, Severity, Trouble, What};
 use crate::report::text;
 
-/// Bytes that a job may take in the page.
-pub(super) struct Room {
-    pub(super) log: usize,
+/// What a job said.
+pub(super) struct Story<'a> {
+    pub(super) log: &'a Log,
+    /// Where its `log.txt` is, from the page.
+    pub(super) link: Option<String>,
+    /// Bytes that failures and warnings may take.
     pub(super) troubles: usize,
 }
 
 /// The job's section, folded unless it is what people open the page for.
-pub(super) fn section(job: &Job, setting: &Setting, log: &Log, room: &Room, is_open: bool) -> Markup {
+pub(super) fn section(job: &Job, setting: &Setting, kept: &Evidence, story: &Story, is_open: bool) -> Markup {
+    let body = html! {
+        (facts(job))
+        (troubles(job, setting, story.troubles))
+        (kept.markup())
+        (parts(job))
+        (files(job, setting))
+        (again(job, setting))
+        (lines(job, story))
+    };
+    folded(job, &body, is_open)
+}
+
+/// The same without what may be long.
+pub(super) fn brief(job: &Job, kept: &Evidence, is_open: bool) -> Markup {
+    let body = html! {
+        (facts(job))
+        (kept.markup())
+        p.reason { "There is no room here for more: `log.txt` in the job’s folder has all." }
+    };
+    folded(job, &body, is_open)
+}
+
+fn folded(job: &Job, body: &Markup, is_open: bool) -> Markup {
     let title = name(&job.id.0);
     html! {
         details class=(format!("job {}", class(job.outcome()))) id=(anchor(job)) data-job=(anchor(job))
@@ -28,14 +54,7 @@ pub(super) fn section(job: &Job, setting: &Setting, log: &Log, room: &Room, is_o
                 (icon(job.outcome())) h3 { (title) } span.word { (word(job.outcome())) }
                 @if let Some(end) = &job.end { span.time { (text::duration(end.seconds)) } }
             }
-            div.body {
-                (facts(job))
-                (troubles(job, setting, room.troubles))
-                (parts(job))
-                (files(job, setting))
-                (again(job, setting))
-                (lines(job, log))
-            }
+            div.body { (body) }
         }
         "\n"
     }
@@ -62,7 +81,7 @@ fn troubles(job: &Job, setting: &Setting, room: usize) -> Markup {
     let mut count = 0;
     for trouble in &job.troubles {
         let one = trouble_of(trouble, setting).into_string();
-        if count > 0 && shown.len() + one.len() > room {
+        if shown.len() + one.len() > room {
             break;
         }
         shown.push_str(&one);
@@ -151,13 +170,13 @@ fn again(job: &Job, setting: &Setting) -> Markup {
     }
 }
 
-fn lines(job: &Job, log: &Log) -> Markup {
-    let title = name(&job.id.0);
+fn lines(job: &Job, story: &Story) -> Markup {
+    let (title, log) = (name(&job.id.0), story.log);
     html! {
         @if !log.is_empty() {
             details.log open[job.failures().next().is_some()] {
                 summary { h4 { "Log" } span.dim { (log.count()) " lines" } }
-                p.whole { a href=(log_of(&job.id)) { "log.txt" } }
+                @if let Some(link) = &story.link { p.whole { a href=(link) { "log.txt" } } }
                 pre tabindex="0" aria-label=(format!("Log of {title}")) data-first=(Log::begin()) { (log.markup()) }
             }
         }

@@ -12,14 +12,16 @@
 
 mod grid;
 mod job;
+mod kept;
 mod lines;
 mod page;
 mod parts;
+mod results;
 mod timeline;
 
 use std::io::{self, Write};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::ci::Setting;
 use super::run::{Job, Run};
@@ -30,13 +32,14 @@ use crate::event::{Body, Event, JobId};
 /// The file's name in the output folder.
 pub(super) const FILE: &str = "report.html";
 
-/// Bytes of all logs in a page, and of one job's. A page of 20 MiB still opens at once and can be sent to someone; what is not
-/// a log takes less than the rest.
-const LOGS: usize = 12 << 20;
+/// Bytes of a page, whatever a run says: it still opens at once and can be sent to someone.
+const PAGE: usize = 20 << 20;
+
+/// Bytes of one job's log; it may get less.
 const LOG: usize = 2 << 20;
 
-/// Bytes of all failures and warnings in a page.
-const TROUBLES: usize = 3 << 20;
+/// Bytes of all pictures in a page. They are not part of a job's share, for few jobs have one.
+const PICTURES: usize = 3 << 20;
 
 /// Collects a run and writes its page.
 pub(super) struct Html {
@@ -60,21 +63,41 @@ impl Html {
     }
 
     fn write(&self, writer: &mut dyn Write) -> io::Result<()> {
-        let jobs = self.run.jobs.len().max(1);
-        let room = job::Room { log: LOG.min(LOGS / jobs), troubles: TROUBLES / jobs };
-        let opened = self.run.jobs.iter().position(|job| job.failures().next().is_some());
-        writer.write_all(page::before_jobs(&self.run, &self.setting).as_bytes())?;
-        for (index, job) in self.run.jobs.iter().enumerate() {
-            let is_open = jobs == 1 || opened == Some(index);
-            writer.write_all(self.job(job, &room, is_open).as_bytes())?;
+        let jobs = &self.run.jobs;
+        let opened = jobs.iter().position(|job| job.failures().next().is_some());
+        let before = page::before_jobs(&self.run, &self.setting);
+        let (mut left_out, most) = (0, page::after_jobs(&self.run, usize::MAX).len());
+        let (mut left, mut pictures) = (PAGE.saturating_sub(before.len() + most + PICTURES), PICTURES);
+        writer.write_all(before.as_bytes())?;
+        for (index, job) in jobs.iter().enumerate() {
+            let is_open = jobs.len() == 1 || opened == Some(index);
+            let kept = kept::Evidence::of(job, &self.files(job), &mut pictures);
+            // What a job leaves is for those after it.
+            match self.job(job, &kept, left / (jobs.len() - index), is_open) {
+                Some(section) => {
+                    left = left.saturating_sub(section.len() - kept.bytes());
+                    writer.write_all(section.as_bytes())?;
+                }
+                None => left_out += 1,
+            }
         }
-        writer.write_all(page::after_jobs(&self.run).as_bytes())
+        writer.write_all(page::after_jobs(&self.run, left_out).as_bytes())
     }
 
-    fn job(&self, job: &Job, room: &job::Room, is_open: bool) -> String {
-        let events = spool::read(&(self.events)(&job.id));
-        let log = lines::Log::collect(events, &lines::Marks::of(job), room.log);
-        job::section(job, &self.setting, &log, room, is_open).into_string()
+    /// The job's section, within the room that it has: with less than all, or not at all.
+    fn job(&self, job: &Job, kept: &kept::Evidence, room: usize, is_open: bool) -> Option<String> {
+        let (log_room, troubles) = (LOG.min(room / 2), room / 4);
+        let log = lines::Log::collect(spool::read(&(self.events)(&job.id)), &lines::Marks::of(job), log_room);
+        let link = self.files(job).link(super::log::FILE);
+        let whole = job::section(job, &self.setting, kept, &job::Story { log: &log, link, troubles }, is_open);
+        let fits = |section: &String| section.len() - kept.bytes() <= room;
+        Some(whole.into_string())
+            .filter(fits)
+            .or_else(|| Some(job::brief(job, kept, is_open).into_string()).filter(fits))
+    }
+
+    fn files(&self, job: &Job) -> kept::Files {
+        kept::Files::of(job, &self.out, &(self.events)(&job.id))
     }
 }
 
@@ -93,15 +116,11 @@ impl Sink for Html {
     }
 }
 
-/// Where the log of a job is, from the page. Never taken for anything but a path, whatever the name.
-fn log_of(job: &JobId) -> String {
-    let path = Utf8Path::new(&job.0).join(super::log::FILE);
-    format!("./{}", super::text::line(path.as_str()))
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use camino::Utf8Path;
 
     use super::*;
     use crate::event::{Failure, Outcome, Stream};
@@ -192,5 +211,28 @@ mod tests {
         assert!(page.len() < 20 << 20, "{}", page.len());
         assert!(page.contains("lines are left out here"));
         assert!(page.contains("more are in the log"));
+    }
+
+    #[test]
+    fn a_page_keeps_to_its_limit_whatever_a_run_says() {
+        let jobs: Vec<JobId> = (0..300).map(|job| JobId(format!("job-{job}"))).collect();
+        let quotes = "\"".repeat(600);
+        let mut events = vec![at(
+            0.0,
+            None,
+            Body::RunStarted { run: quotes.clone(), version: quotes.clone(), jobs: jobs.clone(), cells: [].into() },
+        )];
+        let failure = Failure { excerpt: vec![quotes.clone(); 40], ..Failure::new(quotes.repeat(4)) };
+        for JobId(id) in &jobs {
+            let step = |step| Body::StepStarted { step, name: quotes.clone() };
+            events.extend((0..10).map(|number| at(1.0, Some(id), step(number))));
+            events.push(at(2.0, Some(id), Body::Failure(failure.clone())));
+            events.push(at(3.0, Some(id), finished(Outcome::Failure, 3.0, None)));
+        }
+        let (_folder, page) = page_of(&events);
+        assert!(page.len() <= 20 << 20, "{}", page.len());
+        assert!(page.contains("The timeline of so many steps has no room here."));
+        assert!(page.contains("There is no room here for more: `log.txt`") || page.contains("are in the log"));
+        assert!(page.contains("id=\"job/job-299\"") && page.ends_with("</html>"), "all jobs are there");
     }
 }

@@ -15,7 +15,7 @@
   };
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-  all(".filter, #search, .zoom, .copy, .keys, #theme").forEach((element) => { element.hidden = false; });
+  all(".filter, #search, .zoom, .copy, #help, #theme").forEach((element) => { element.hidden = false; });
   all("form").forEach((form) => form.addEventListener("submit", (event) => event.preventDefault()));
 
   // Light or dark: as the system is, until someone chooses.
@@ -46,14 +46,15 @@
     area.remove();
     return copied;
   };
-  // By hand first: in a page of a file, a browser may ask for leave to use the other and answer never.
+  // A page of a file may have no clipboard, be refused it, or wait for an answer that never comes.
   const copy = async (text) => {
-    if (copyByHand(text)) return true;
     try {
-      await navigator.clipboard.writeText(text);
+      const written = navigator.clipboard.writeText(text);
+      const late = new Promise((_, refuse) => { setTimeout(refuse, 1000, new Error("no answer")); });
+      await Promise.race([written, late]);
       return true;
     } catch {
-      return false;
+      return copyByHand(text);
     }
   };
   all(".copy").forEach((button) => button.addEventListener("click", async () => {
@@ -97,6 +98,24 @@
     applyFilter();
   }));
 
+  // Arrow keys go from field to field of the grid, or along the list.
+  const fields = all("#jobs .cell");
+  const middleOf = (element) => { const box = element.getBoundingClientRect(); return [(box.left + box.right) / 2, (box.top + box.bottom) / 2]; };
+  const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [1, -1], ArrowDown: [1, 1] };
+  by("jobs").addEventListener("keydown", (event) => {
+    const field = event.target.closest(".cell");
+    if (!field || !Object.hasOwn(ARROWS, event.key)) return;
+    event.preventDefault();
+    const [axis, way] = ARROWS[event.key];
+    const from = middleOf(field);
+    const far = (other) => {
+      const [along, across] = [(middleOf(other)[axis] - from[axis]) * way, Math.abs(middleOf(other)[1 - axis] - from[1 - axis])];
+      return along > 4 ? along + across * 20 : Infinity;
+    };
+    const next = fields.filter((other) => !other.closest("[hidden]")).reduce((best, other) => (far(other) < far(best) ? other : best), field);
+    next.focus();
+  });
+
   // The timeline: zoom is a wider drawing, bars are reached by arrow keys.
   const lanes = document.querySelector(".lanes");
   const tip = by("tip");
@@ -131,6 +150,18 @@
       ticks.push(tick);
     }
     track.replaceChildren(...ticks);
+    fitTitles(room);
+  };
+  // A bar's title is cut where the bar ends, and left out where it would be but a letter.
+  const LETTER = 6.2;
+  const titles = lanes ? all(".bar text", lanes).map((text) => ({ text, title: text.textContent, share: parseFloat(text.parentNode.getAttribute("width")) / 100 })) : [];
+  const fitTitles = (room) => {
+    for (const { text, title, share } of titles) {
+      const most = Math.floor((room * share - 8) / LETTER);
+      let shown = title;
+      if (title.length > most) shown = most > 3 ? `${title.slice(0, most - 1)}…` : "";
+      if (text.textContent !== shown) text.textContent = shown;
+    }
   };
   const setZoom = (value, at = lanes.clientWidth / 2) => {
     const before = zoom;
@@ -396,7 +427,18 @@
     else step(button.dataset.find === "next" ? 1 : -1);
   }));
 
+  const help = by("keys");
+  const showHelp = () => help.showModal();
+  by("help").addEventListener("click", showHelp);
+  filter.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    filter.value = "";
+    applyFilter();
+    filter.blur();
+  });
+
   document.addEventListener("keydown", (event) => {
+    if (help.open) return;
     const isTyping = event.target.matches("input, textarea, select");
     if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
     const keys = {
@@ -406,6 +448,7 @@
       N: () => step(-1),
       e: nextFailing,
       t: toggleTheme,
+      "?": showHelp,
       "+": () => zoomBy("in"),
       "-": () => zoomBy("out"),
       0: () => zoomBy("reset"),

@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use crate::event::{Failure, Outcome};
+use crate::event::{Failure, Outcome, Phase};
 use crate::report::ci::Setting;
-use crate::report::run::{Job, Part};
+use crate::report::run::{Job, Part, What};
 use crate::report::{failure, text};
 
 /// Bytes of a name where it is shown; some machine may have chosen it.
@@ -13,6 +13,15 @@ const LONGEST_NAME: usize = 200;
 /// A text of others on one line.
 pub(super) fn name(name: &str) -> String {
     text::cut(&text::line(name), LONGEST_NAME)
+}
+
+/// A piece of the page, or word that there is no room for it.
+pub(super) fn fit(piece: Markup, room: usize, what: &str) -> Markup {
+    if piece.0.len() <= room {
+        piece
+    } else {
+        html! { p.dim { (what) " has no room here." } }
+    }
 }
 
 /// The element of a job.
@@ -86,6 +95,12 @@ pub(super) fn outcome_of(job: &Job, part: &Part) -> Option<Outcome> {
     match &part.step {
         Some(step) => Some(step.conclusion),
         None if job.was_cancelled_in(part) => Some(Outcome::Cancelled),
+        None if part.what == What::Phase(Phase::Steps) && has_failed_step(job) => Some(Outcome::Failure),
         None => part.seconds.map(|_| Outcome::Success),
     }
+}
+
+/// Whether a step made the job fail.
+fn has_failed_step(job: &Job) -> bool {
+    job.parts.iter().filter_map(|part| part.step.as_ref()).any(|step| step.conclusion == Outcome::Failure)
 }
