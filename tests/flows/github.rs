@@ -184,5 +184,7 @@ fn a_failed_leg_leaves_its_log_on_the_page_of_the_others_and_no_list_of_images()
     assert!(page.contains("test two = one"), "the page does not tell what failed");
     assert!(page.contains("one 42") && page.contains("two 42"), "the page has not the log of both jobs");
     let summary = run.log.summary();
-    assert!(summary.contains("test two = one") && summary.contains("tiny-one.qcow2"), "{summary}");
+    let again = "ovenbird build --var greeting='good morning' --var word=\"$WORD\" two";
+    assert!(summary.contains(again), "no `{again}` in {summary}");
+    assert!(summary.contains("test two = one") && summary.contains("`ovenbird-out/one/tiny.qcow2`"), "{summary}");
 }
