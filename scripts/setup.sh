@@ -50,6 +50,7 @@ test  | node                                      | nodejs
 test  | npm                                       | npm
 test  | chromium                                  | chromium
 test  | dockerd                                   | docker.io
+test  | rsync                                     | rsync
 lint  | shellcheck                                | shellcheck
 fuzz  | c++                                       | g++
 bench | packer                                    | packer

@@ -141,11 +141,16 @@ fn command(folder: &Utf8Path, given: &Given<'_>) -> String {
     if file != super::load::DEFINITION {
         words.extend(["--file".to_owned(), quoted(file.as_str())]);
     }
+    let mut vars = Vec::new();
     for file in &given.planning.var_file {
-        words.extend(["--var-file".to_owned(), quoted(file.as_str())]);
+        match spelled_out(file) {
+            Some(values) => vars.extend(values),
+            None => words.extend(["--var-file".to_owned(), quoted(file.as_str())]),
+        }
     }
+    vars.extend(given.planning.vars.iter().cloned());
     let redactor = given.secrets.redactor();
-    for (name, value) in &given.planning.vars {
+    for (name, value) in &vars {
         let is_secret = given.secrets.names().any(|secret| secret == name);
         let value = if is_secret { format!("\"${}\"", name.to_uppercase()) } else { quoted(&redactor.redact(value)) };
         words.extend(["--var".to_owned(), format!("{name}={value}")]);
@@ -154,6 +159,14 @@ fn command(folder: &Utf8Path, given: &Given<'_>) -> String {
         words.extend(value.iter().flat_map(|value| [flag.to_owned(), quoted(value)]));
     }
     words.join(" ")
+}
+
+/// The variables of a file that only this machine has, such as that of the action's container: one with an absolute path.
+/// None of other files, or where a value is no text.
+fn spelled_out(file: &Utf8Path) -> Option<Vec<(String, String)>> {
+    let text = file.is_absolute().then(|| std::fs::read_to_string(file).ok())??;
+    let values: BTreeMap<String, String> = serde_yaml::from_str(&text).ok()?;
+    Some(values.into_iter().collect())
 }
 
 /// The text as one word of a POSIX shell.
@@ -236,6 +249,22 @@ mod tests {
         assert_eq!(
             command(Utf8Path::new(""), &given),
             r#"ovenbird build --var suite='it'\''s' --var token="$TOKEN" --var url='x?***' --cell '{"os":"a"}'"#
+        );
+    }
+
+    #[test]
+    fn variables_of_a_file_that_only_this_machine_has_are_spelled_out_in_the_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Utf8PathBuf::try_from(folder.path().join("vars")).unwrap();
+        std::fs::write(&file, r#"{"greeting":"good morning","token":"hunter2"}"#).unwrap();
+        let mut secrets = Secrets::default();
+        secrets.insert("token", "hunter2");
+        let mut planning = planning("ovenbird.yml", &[]);
+        planning.var_file = vec!["site.yml".into(), file];
+        let given = Given { planning: &planning, out: "ovenbird-out".into(), secrets: &secrets };
+        assert_eq!(
+            command(Utf8Path::new(""), &given),
+            r#"ovenbird build --var-file site.yml --var greeting='good morning' --var token="$TOKEN""#
         );
     }
 }

