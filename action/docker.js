@@ -142,10 +142,10 @@ function runArguments(step, image, command) {
   return [...fixed, ...device, ...mounts, ...names, image, ...command];
 }
 
-// A line of CSV, as Docker reads it: a path may hold a comma.
+// CSV, as Docker reads it: a path may hold a comma, or a line end.
 function mountArgument({ source, target, readonly }) {
   const fields = ['type=bind', `source=${source}`, `target=${target}`, ...(readonly ? ['readonly'] : [])];
-  return fields.map((field) => (/[",]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(',');
+  return fields.map((field) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(',');
 }
 
 // In the container of a job, Docker's engine knows the machine's paths, not ours. An engine that does not know our

@@ -41,7 +41,7 @@ function commandLine(environment) {
   const folders = foldersOf(environment, command);
   checkCombinations(command, given);
   const { definition } = folders;
-  if (HEEDED[command].includes('definition') && !fs.existsSync(path.join(folders.workdir, definition))) {
+  if (HEEDED[command].includes('definition') && !fs.existsSync(path.resolve(folders.workdir, definition))) {
     throw missingDefinition(folders, definition);
   }
   const vars = variables(given('vars'));
@@ -106,7 +106,7 @@ function foldersOf(environment, command) {
   const inside = (name, from, value) => {
     const resolved = path.resolve(from, value);
     const real = realpath(resolved);
-    if (real !== workspace && !real.startsWith(workspace + path.sep)) {
+    if (!isInside(real, workspace)) {
       throw refuse(name, `names \`${value}\`, which is outside of the workspace`, 'name a folder inside of it');
     }
     return real;
@@ -132,10 +132,21 @@ function foldersOf(environment, command) {
 // Downloads outlive a job only where the runner does: its tool cache is kept on machines of one's own.
 function cacheOf(environment, given, workspace) {
   if (given('cache')) {
-    return realpath(path.resolve(workspace, given('cache')));
+    const named = path.resolve(workspace, given('cache'));
+    const real = realpath(named);
+    // A link of the checkout, which a pull request may have brought, must not choose what of the machine is mounted.
+    if (isInside(named, workspace) && !isInside(real, workspace)) {
+      const problem = `names \`${given('cache')}\`, a link of the workspace that leads out of it`;
+      throw refuse('cache', problem, 'name the folder itself, or one without links');
+    }
+    return real;
   }
   const home = environment.RUNNER_TOOL_CACHE || path.join(require('node:os').homedir(), '.cache');
   return realpath(path.join(home, 'ovenbird'));
+}
+
+function isInside(file, folder) {
+  return file === folder || file.startsWith(folder + path.sep);
 }
 
 // The real path, also of what is not there yet: as far as its parents are.
@@ -160,7 +171,8 @@ function checkoutCure(workspace) {
 }
 
 function variables(text) {
-  const values = {};
+  // Without a prototype: `__proto__` is a name as any other.
+  const values = Object.create(null);
   for (const line of text.split(/\r?\n/).filter((one) => one.trim())) {
     const [, name, value] = /^\s*([^=\s]+)=(.*)$/.exec(line) ?? [];
     if (name === undefined) {

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// The version of the event vocabulary.
 pub const WIRE_VERSION: u32 = 1;
 
+/// Fields of events that hold words of our own. Redacted, they would be no events any more.
+pub const WORDS: [&str; 7] = ["type", "phase", "stream", "unit", "outcome", "conclusion", "kind"];
+
 /// A job's stable name: a slug of its matrix values, safe as file name, check name and GitLab job name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

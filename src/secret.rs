@@ -64,6 +64,12 @@ impl Secrets {
         environment::secrets(environment).into_iter().for_each(|value| self.register(value));
     }
 
+    /// Whether the name of an environment variable says that it holds a secret.
+    #[must_use]
+    pub fn is_named_by(variable: &str) -> bool {
+        environment::is_sensitive(variable)
+    }
+
     /// The value of a sensitive variable, for the one place that hands it to a machine. Never for a message.
     #[must_use]
     pub fn expose(&self, name: &str) -> Option<&str> {

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -187,4 +188,32 @@ async fn no_report_shows_a_secret_in_any_form_that_a_script_prints() {
     }
     let log = files.iter().find(|(path, _)| path.ends_with("test/log.txt")).unwrap().1;
     assert!(log.contains("plain ***") && log.contains("error ***"), "{log}");
+}
+
+#[test]
+fn the_programs_that_a_job_starts_get_no_token_of_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(folder.path()).unwrap();
+    let text = "name: web\nplatforms: { qemu: { builder: qemu, source: { debian: bookworm } } }\nsteps: []\n";
+    std::fs::write(root.join("ovenbird.yml"), text).unwrap();
+    // In the place of the first program that a build of Debian starts.
+    let program = root.join("mmdebstrap");
+    std::fs::write(&program, "#!/bin/sh\nenv > \"$DUMP\"\nexit 1\n").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let tokens = ["GITHUB_TOKEN", "OVENBIRD_GITHUB_TOKEN", "ACTIONS_RUNTIME_TOKEN", "CI_JOB_TOKEN", "NPM_TOKEN"];
+    let path = std::env::var("PATH").unwrap();
+    let dump = root.join("dump");
+    let status = Command::new(env!("CARGO_BIN_EXE_ovenbird"))
+        .args(["build", "--cache-dir", "cache"])
+        .current_dir(root)
+        .env("PATH", format!("{root}:{path}"))
+        .env("DUMP", &dump)
+        .env("KEPT", "kept")
+        .envs(tokens.map(|name| (name, "ghs_16C7e42F292c6912E7")))
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+    let given = std::fs::read_to_string(dump).unwrap();
+    assert!(given.contains("KEPT=kept"), "{given}");
+    assert!(!given.contains("TOKEN=ghs") && !given.contains("16C7e42F292c6912E7"), "{given}");
 }

@@ -159,6 +159,22 @@ test('the folder to work in is named from the workspace, the cache too', async (
   assert.ok(!values(args, '--mount').some((one) => one.includes('.cache')), 'it is in the workspace');
 });
 
+test('a link of the checkout does not choose what of the machine the container gets', async () => {
+  const root = runner();
+  fs.symlinkSync('/etc', `${root}/workspace/.cache`);
+  const { status, text, calls: all } = await run(root, 'main.js', environment(root, { cache: '.cache' }));
+  assert.notEqual(status, 0);
+  assert.match(text, /^::error .*`cache` names `\.cache`, a link of the workspace that leads out of it/m);
+  assert.deepEqual(all.filter((call) => call.args[0] === 'run'), []);
+});
+
+test('a definition may be named by its whole path, and a variable may have any name', async () => {
+  const root = runner();
+  const inputs = { definition: `${root}/workspace/ovenbird.yml`, vars: '__proto__=a\nconstructor=b' };
+  const { vars } = commandLine(environment(root, inputs));
+  assert.equal(JSON.stringify(vars), '{"__proto__":"a","constructor":"b"}');
+});
+
 const WRONG = [
   [{ command: 'bake' }, '`command` is `bake`', '`build`, `validate`'],
   [{ command: 'validate', jobs: 'a' }, '`jobs` has no effect with `command: validate`', 'remove the line'],

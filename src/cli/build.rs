@@ -63,10 +63,13 @@ enum AnnotationMode {
 
 pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
     let checked = load::check(&args.load)?.with_scripts().await;
-    let Some(Loaded { plan, jobs, mut secrets, hidden }) = checked.accept(&args.load, &args.jobs, colour)? else {
+    let Some(Loaded { plan, jobs, mut secrets, mut hidden }) = checked.accept(&args.load, &args.jobs, colour)? else {
         return Ok(Exit::Wrong);
     };
-    secrets.register_environment(&load::environment());
+    let environment = load::environment();
+    secrets.register_environment(&environment);
+    // What jobs need of it comes to them on standard input; the programs that they start need none of it.
+    hidden.extend(environment.into_keys().filter(|name| Secrets::is_named_by(name)));
     let folders = Folders::create(&args.out, args.cache_dir.as_deref())?;
     let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
     let _taken = take(&folders.out, &ids)?;
@@ -182,10 +185,10 @@ impl Reporter {
 fn take(out: &Utf8Path, jobs: &[JobId]) -> anyhow::Result<Vec<File>> {
     let take = |job: &JobId| {
         let folder = out.join(&job.0);
-        std::fs::create_dir_all(&folder).map_err(|error| load::not_ours("create", &folder, &error))?;
-        check_writable(&folder)?;
         // A repository may bring one along, and what it leads to is not ours to write.
         anyhow::ensure!(!folder.is_symlink(), "`{folder}` is a link: remove it, or give another folder with --out");
+        std::fs::create_dir_all(&folder).map_err(|error| load::not_ours("create", &folder, &error))?;
+        check_writable(&folder)?;
         let file = File::open(&folder).with_context(|| format!("failed to open `{folder}`"))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => anyhow::bail!(Explained(Failure {
@@ -201,13 +204,11 @@ fn take(out: &Utf8Path, jobs: &[JobId]) -> anyhow::Result<Vec<File>> {
 
 /// Finds out now what every report would tell at the end of a build.
 fn check_writable(folder: &Utf8Path) -> anyhow::Result<()> {
-    probe(folder).map_err(|error| load::not_ours("write to", folder, &error).into())
-}
-
-fn probe(folder: &Utf8Path) -> std::io::Result<()> {
-    let path = folder.join(format!(".probe-{}", std::process::id()));
-    File::create(&path)?;
-    std::fs::remove_file(&path)
+    // Without a name where the file system can: none could be a link.
+    match tempfile::tempfile_in(folder) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(load::not_ours("write to", folder, &error).into()),
+    }
 }
 
 /// The manifests of the jobs that came to an image; a job that failed has none.

@@ -74,6 +74,11 @@ fn folder(checkout: Option<&Utf8Path>, root: &Utf8Path, repository: &Utf8Path) -
     root.strip_prefix(repository).unwrap_or(Utf8Path::new("")).to_owned()
 }
 
+/// Whether GitHub's runner reads what we print.
+pub(super) fn is_github() -> bool {
+    std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
+
 /// The options that make another job of the same pipeline plan the same, from the root of its checkout: each after a blank,
 /// quoted for a shell.
 ///

@@ -1,20 +1,23 @@
 //! `ovenbird collect`: puts the records of jobs together that a CI service built on machines of their own.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 
 use anyhow::{Context, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use chrono::{DateTime, Duration, Utc};
+use serde_json::Value;
 
 use super::ci;
 use super::exit::Exit;
 use super::load::{self, Loaded};
 use crate::context::Explained;
-use crate::event::{Body, Event, Failure, JobFinished, JobId, Outcome, Phase, StepFinished, WIRE_VERSION};
+use crate::event::{Body, Event, Failure, JobFinished, JobId, Outcome, Phase, StepFinished, WIRE_VERSION, WORDS};
 use crate::image::collect::{self, Collected, Found};
 use crate::image::manifest::{Manifest, StepRecord};
 use crate::plan::job::Job;
 use crate::report::{self, Annotations, Ci, ReplayOptions};
+use crate::secret::Redactor;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -97,8 +100,12 @@ fn tell(args: &Args, colour: bool, loaded: &Loaded, collected: &Collected, is_ri
     }
     let scratch = tempfile::tempdir().context("failed to create a temporary folder")?;
     let scratch = Utf8Path::from_path(scratch.path()).context("the temporary folder's name is no UTF-8")?;
-    let paths = loaded.jobs.iter().map(|job| story(job, collected, args.partial, scratch));
-    let paths: Vec<Utf8PathBuf> = paths.collect::<anyhow::Result<_>>()?;
+    let redactor = secrets.redactor();
+    let mut paths = Vec::with_capacity(loaded.jobs.len());
+    for job in &loaded.jobs {
+        let path = story(job, collected, args.partial, scratch)?;
+        paths.push(redacted(&path, job, &redactor, scratch)?);
+    }
     let setting = ci::setting(&environment, &real, &given);
     report::replay(&paths, ReplayOptions { out: args.out.clone(), setting, ci: service, colour })
 }
@@ -129,8 +136,27 @@ fn story(job: &Job, collected: &Collected, partial: bool, scratch: &Utf8Path) ->
     }
     let lines = events.iter().map(|event| serde_json::to_string(event).map(|line| line + "\n"));
     let text: String = lines.collect::<Result<_, _>>().context("failed to write JSON")?;
-    let path = scratch.join(format!("{}.jsonl", job.id));
+    let path = scratch.join(format!("{}.own.jsonl", job.id));
     fs::write(&path, text).with_context(|| format!("failed to write `{path}`"))?;
+    Ok(path)
+}
+
+/// A copy of a story without this run's secrets. Its job hid those that it knew; who wrote the file may be someone else.
+fn redacted(story: &Utf8Path, job: &Job, redactor: &Redactor, scratch: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
+    let path = scratch.join(format!("{}.jsonl", job.id));
+    let copy = || -> std::io::Result<()> {
+        let mut copy = BufWriter::new(File::create_new(&path)?);
+        for line in BufReader::new(File::open(story)?).lines() {
+            let mut event: Value = serde_json::from_str(&line?)?;
+            // The start of a run has names of jobs alone, which are known here.
+            if event.get("job").is_some() {
+                redactor.redact_json(&mut event["event"], &WORDS);
+            }
+            writeln!(copy, "{event}")?;
+        }
+        copy.flush()
+    };
+    copy().with_context(|| format!("failed to copy `{story}`"))?;
     Ok(path)
 }
 

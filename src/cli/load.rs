@@ -9,15 +9,16 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::exit::Wrong;
 use super::hash_files::HashFiles;
-use super::{files, repository, scripts};
+use super::{ci, files, repository, scripts};
 use crate::definition::{self, Base, Definition, GivenMatrix, GivenText, Unreadable, Wanted};
-use crate::diagnostic::{self, Diagnostic};
+use crate::diagnostic::{self, Diagnostic, PathOf};
 use crate::expression::Object;
 use crate::forge::{Ci, Git};
 use crate::plan::job::Job;
 use crate::plan::{self, Attempt, Facts, Given, Plan, SelectError};
+use crate::report;
 use crate::secret::Secrets;
-use crate::source::Sources;
+use crate::source::{Source, Sources};
 
 /// What a definition is called unless it is named.
 pub(super) const DEFINITION: &str = "ovenbird.yml";
@@ -236,11 +237,11 @@ impl Checked {
         jobs: &[String],
         colour: bool,
     ) -> anyhow::Result<Option<(Loaded, Option<SelectError>)>> {
-        let Self { sources, diagnostics, attempt, secrets, hidden, .. } = self;
+        let Self { sources, diagnostics, attempt, root, secrets, hidden, .. } = self;
         let mut plan = match attempt {
             Some(attempt) if !diagnostic::has_errors(&diagnostics) => attempt.plan,
             _ => {
-                tell(&diagnostic::report(&diagnostics, &sources, colour));
+                tell_all(&diagnostics, &sources, &|source| path_of(source, &args.file, &root), colour);
                 return Ok(None);
             }
         };
@@ -268,6 +269,7 @@ pub(super) fn contexts(args: &Planning, job: Option<&str>, colour: bool) -> anyh
         Ok(loaded) => loaded,
         Err(report) => {
             tell(&report.render(colour));
+            annotate(&report.diagnostics, &report.sources, &|source| path_of(source, &args.file, &root));
             return Ok(None);
         }
     };
@@ -277,15 +279,47 @@ pub(super) fn contexts(args: &Planning, job: Option<&str>, colour: bool) -> anyh
     match contexts {
         Ok(contexts) => Ok(Some(contexts)),
         Err(diagnostics) => {
-            tell(&diagnostic::report(&diagnostics, &sources, colour));
+            tell_all(&diagnostics, &sources, &|source| path_of(source, &args.file, &root), colour);
             Ok(None)
         }
     }
 }
 
+/// Tells people what is wrong with a definition, and GitHub too where it runs us.
+pub(super) fn tell_all(diagnostics: &[Diagnostic], sources: &Sources, path_of: PathOf<'_>, colour: bool) {
+    tell(&diagnostic::report(diagnostics, sources, colour));
+    annotate(diagnostics, sources, path_of);
+}
+
+fn annotate(diagnostics: &[Diagnostic], sources: &Sources, path_of: PathOf<'_>) {
+    if ci::is_github() {
+        talk(&diagnostic::github(diagnostics, sources, path_of));
+    }
+}
+
+/// Text for people. It may quote what others wrote.
+pub(super) fn tell(text: &str) {
+    talk(&report::disarmed(text));
+}
+
 #[expect(clippy::print_stderr, reason = "diagnostics are talk")]
-pub(super) fn tell(diagnostics: &str) {
-    eprint!("{diagnostics}");
+fn talk(text: &str) {
+    eprint!("{text}");
+}
+
+/// A file's path from the root of the repository, as GitHub asks for it; as it is known where it is in none.
+pub(super) fn path_of(source: &Source, definition: &Utf8Path, root: &Utf8Path) -> String {
+    let repository = repository_of(root);
+    let name = Utf8Path::new(source.name());
+    let candidates = if name == definition {
+        vec![root.join(name.file_name().unwrap_or_default())]
+    } else {
+        // Step files begin at the definition's folder, CI configuration at the repository's root.
+        vec![root.join(name), repository.join(name)]
+    };
+    let found = candidates.into_iter().find(|path| path.exists());
+    let inside = found.as_deref().and_then(|path| path.strip_prefix(repository).ok());
+    inside.unwrap_or(name).to_string()
 }
 
 fn read(file: &Utf8Path) -> anyhow::Result<String> {

@@ -111,7 +111,13 @@ pub fn main() -> ExitCode {
     }
     // Before any client is made: with one provider in the tree it can't be the wrong one, but it must be chosen.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // What was wrong may hold what a workflow put there.
+        Err(error) if error.use_stderr() && ci::is_github() => return exit::report(&misused(&error), false),
+        Err(error) => error.exit(),
+    };
+    let is_job = matches!(cli.command, Command::Job(_));
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&anyhow::Error::new(error).context("failed to start"), false),
@@ -126,8 +132,15 @@ pub fn main() -> ExitCode {
     }
     match result {
         Ok(exit) => exit.into(),
+        Err(error) if is_job => exit::report_job(&error),
         Err(error) => exit::report(&error, colour),
     }
+}
+
+/// A command line that can't be understood.
+fn misused(error: &clap::Error) -> anyhow::Error {
+    let text = error.to_string();
+    exit::Wrong::new(text.strip_prefix("error: ").unwrap_or(&text).trim_end()).into()
 }
 
 async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {

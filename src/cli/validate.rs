@@ -56,9 +56,9 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
     let planning = load::Planning { file: args.definition(), vars, var_file, only: None, matrix: args.matrix.clone() };
     let checked = load::check(&planning)?.with_scripts().await;
     let (diagnostics, sources) = (&checked.diagnostics, &checked.sources);
-    let path_of = |source: &Source| path_of(source, &planning.file, &checked.root);
+    let path_of = |source: &Source| load::path_of(source, &planning.file, &checked.root);
     match args.format {
-        Format::Text => load::tell(&diagnostic::report(diagnostics, sources, colour)),
+        Format::Text => load::tell_all(diagnostics, sources, &path_of, colour),
         Format::Json => print(&diagnostic::json(diagnostics, sources, &path_of)?)?,
         Format::Github => print(&diagnostic::github(diagnostics, sources, &path_of))?,
         Format::Sarif => print(&diagnostic::sarif(diagnostics, sources, &path_of))?,
@@ -86,21 +86,6 @@ fn verdict(file: &Utf8Path, checked: &Checked) -> String {
 
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// A file's path from the root of the repository, as GitHub asks for it; as it is known where it is in none.
-fn path_of(source: &Source, definition: &Utf8Path, root: &Utf8Path) -> String {
-    let repository = load::repository_of(root);
-    let name = Utf8Path::new(source.name());
-    let candidates = if name == definition {
-        vec![root.join(name.file_name().unwrap_or_default())]
-    } else {
-        // Step files begin at the definition's folder, CI configuration at the repository's root.
-        vec![root.join(name), repository.join(name)]
-    };
-    let found = candidates.into_iter().find(|path| path.exists());
-    let inside = found.as_deref().and_then(|path| path.strip_prefix(repository).ok());
-    inside.unwrap_or(name).to_string()
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

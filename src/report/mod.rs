@@ -8,8 +8,8 @@
 //!
 //! What a guest, a tool or a definition wrote is hostile: every sink that writes text takes it through [`text`], which
 //! leaves nothing that a terminal or a CI runner would obey. Only this room and `cli` print. May know of `event`, of
-//! `secret` the masks that a CI runner is told, and of `forge` the check runs that it fills in. Reports never call platforms, and read no environment:
-//! [`ci`] holds what they need of it.
+//! `secret` the masks that a CI runner is told, and of `forge` the check runs that it fills in. Reports never call platforms,
+//! and read no environment: [`ci`] holds what they need of it.
 
 mod ci;
 mod console;
@@ -33,7 +33,7 @@ mod testing;
 mod text;
 
 pub use ci::{Annotations, Ci, GitHub, GitLab, Setting};
-pub use github::step::give_outputs;
+pub use github::step::{give_outputs, last_word};
 pub use replay::{ReplayOptions, is_story, replay};
 pub use sinks::{ConsoleMode, Options, Reports, Sink};
-pub use text::line as one_line;
+pub use text::{disarmed, line as one_line, lines};

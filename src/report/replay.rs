@@ -141,6 +141,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+    use crate::report::ci::{Annotations, GitHub};
     use crate::report::spool::Spool;
     use crate::report::testing::scripted_run;
 
@@ -178,6 +179,26 @@ mod tests {
         let error = replay(&paths, options(&out)).unwrap_err().to_string();
         assert!(error.ends_with("is of the job `web-trixie`, and so is a file before it"), "{error}");
         assert!(!out.exists());
+    }
+
+    #[test]
+    fn numbers_that_no_run_has_end_in_a_report_all_the_same() {
+        let (_folder, out, paths) = legs(&["web-trixie"]);
+        let text = std::fs::read_to_string(&paths[0]).unwrap();
+        let mut lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for (index, line) in lines.iter_mut().enumerate() {
+            line["time"] = ["+262142-12-31T23:59:59Z", "-262143-01-01T00:00:00Z"][index % 2].into();
+            let event = line["event"].as_object_mut().unwrap();
+            event.entry("seconds").and_modify(|seconds| *seconds = [1e300, -1e300][index % 2].into());
+            event.entry("step").and_modify(|step| *step = usize::MAX.into());
+        }
+        std::fs::write(&paths[0], lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        let summary = out.with_file_name("summary");
+        // What would be printed here would annotate the run of this test.
+        let github = GitHub { annotations: Annotations::None, ..GitHub::default() };
+        let ci = Some(Ci::GitHub(GitHub { summary: Some(summary.clone()), ..github }));
+        replay(&paths, ReplayOptions { ci, ..options(&out) }).unwrap();
+        assert!(std::fs::read_to_string(summary).unwrap().contains("gantt"));
     }
 
     #[test]

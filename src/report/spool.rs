@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use chrono::{NaiveDate, NaiveTime};
 
 use super::jsonl::JsonLines;
 use super::sinks::Sink;
@@ -20,6 +21,12 @@ const FILE: &str = "events.jsonl";
 
 /// Longer lines are none of ours: a job's process is held to less.
 const LONGEST_LINE: u64 = 16 << 20;
+
+/// Nothing takes more than a year.
+const LONGEST_SECONDS: f64 = 365.0 * 86_400.0;
+
+/// No definition has so many steps.
+const LAST_STEP: usize = 1_000_000;
 
 /// Where a job's events are.
 pub(super) fn path(out: &Utf8Path, job: &JobId) -> Utf8PathBuf {
@@ -129,9 +136,33 @@ pub(super) fn read(path: &Utf8Path) -> io::Result<impl Iterator<Item = io::Resul
 fn parse(line: &str) -> io::Result<Event> {
     let event: Event = serde_json::from_str(line).map_err(|error| io::Error::other(text::line(&error.to_string())))?;
     match event.v {
-        WIRE_VERSION => Ok(event),
+        WIRE_VERSION => Ok(sane(event)),
         other => Err(io::Error::other(format!("events of version {other}; this is a program for {WIRE_VERSION}"))),
     }
+}
+
+/// The event with numbers that a run can have: another machine wrote the file, and a time beyond the calendar would end
+/// whoever adds to it.
+fn sane(mut event: Event) -> Event {
+    let year_of = |year| NaiveDate::from_ymd_opt(year, 1, 1).map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    let (first, last) = (year_of(1970).unwrap_or_default(), year_of(9999).unwrap_or_default());
+    event.time = event.time.clamp(first, last);
+    let (seconds, step) = match &mut event.event {
+        Body::PhaseFinished { seconds, .. } | Body::RunFinished { seconds, .. } => (Some(seconds), None),
+        Body::JobFinished(end) => (Some(&mut end.seconds), None),
+        Body::StepFinished(end) => (Some(&mut end.seconds), Some(&mut end.step)),
+        Body::StepStarted { step, .. } => (None, Some(step)),
+        Body::Output { step, .. } => (None, step.as_mut()),
+        Body::Warning(failure) | Body::Failure(failure) => (None, failure.step.as_mut()),
+        _ => (None, None),
+    };
+    if let Some(seconds) = seconds {
+        *seconds = seconds.clamp(0.0, LONGEST_SECONDS);
+    }
+    if let Some(step) = step {
+        *step = (*step).min(LAST_STEP);
+    }
+    event
 }
 
 fn named(error: &io::Error, what: &str) -> io::Error {

@@ -13,7 +13,7 @@ const COMMAND: &str = "##[";
 
 /// The text as lines without control characters and without anything that a CI runner would obey. A caller puts
 /// something in front of each line, so that none starts with `::`.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = String> {
+pub fn lines(text: &str) -> impl Iterator<Item = String> {
     text.split(['\n', '\r']).filter(|line| !line.is_empty()).map(line)
 }
 
@@ -40,6 +40,16 @@ pub(super) fn unforgeable(line: &str) -> String {
         true => format!("| {line}"),
         false => line.to_owned(),
     }
+}
+
+/// Lines of ours with their colours, which quote what others wrote, without anything that a CI runner would obey.
+pub fn disarmed(text: &str) -> String {
+    let line = |line: &str| {
+        let line = line.replace('\r', " ").replace(COMMAND, "## [");
+        // The mark of another file in an excerpt. No command's name begins with a colon.
+        if line.trim_start().starts_with(":::") { line } else { unforgeable(&line) }
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A JSON text that means the same and that no CI runner obeys when someone prints it. After `##`, a `[` is text inside a
@@ -165,6 +175,14 @@ mod tests {
     fn a_line_with_nothing_in_front_never_starts_as_a_workflow_command() {
         assert_eq!(unforgeable(" ::error::x"), "|  ::error::x");
         assert_eq!(unforgeable("a::b"), "a::b");
+    }
+
+    #[test]
+    fn lines_of_ours_keep_their_colours_and_break_the_commands_in_them() {
+        assert_eq!(
+            disarmed("\u{1b}[1merror\u{1b}[0m: a\r::b\n ::error::x\n ::: a.yml:1:2\n3 | ##[error]y\n"),
+            "\u{1b}[1merror\u{1b}[0m: a ::b\n|  ::error::x\n ::: a.yml:1:2\n3 | ## [error]y\n"
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::evidence::{self, CONSOLE, JOURNAL, disarmed};
 use super::record::Record;
 use super::wire::{self, HEARTBEAT, HEARTBEAT_LINE, Start};
 use crate::context::{Cancelled, Events, JobCtx, clean_line, failure_of, is_cancelled};
-use crate::event::{Artifact, Body, Event, Failure, JobFinished, JobId, Outcome, Phase};
+use crate::event::{Artifact, Body, Event, Failure, JobFinished, JobId, Outcome, Phase, WORDS};
 use crate::guest::Guest;
 use crate::guest::local::Local;
 use crate::image::inspect::Inspection;
@@ -32,9 +32,6 @@ use crate::step;
 /// How long a cancelled job may take to unwind by itself before it is cut short. The supervisor ends the process 6.3 s
 /// after it asked.
 const UNWIND: Duration = Duration::from_secs(4);
-
-/// Fields of events that hold words of our own. Redacted, they would be no events any more.
-const WORDS: [&str; 7] = ["type", "phase", "stream", "unit", "outcome", "conclusion", "kind"];
 
 /// A console without line ends is cleaned in pieces of so many bytes.
 const LONGEST_LINE: u64 = 1 << 20;

@@ -107,3 +107,46 @@ fn a_script_s_file_has_its_path_from_the_root_too() {
     let ran = project.run(&["validate", "images/ovenbird.yml", "--format", "github"]);
     assert_snapshot!(ran.stdout, @"::error file=images/setup.sh,line=1,col=1,endLine=1,endColumn=3,title=script-syntax::the script is not valid bash: syntax error near unexpected token `fi`%0Arun here: images/ovenbird.yml:3:19%0Anote: in the job `q`%0Amore: ovenbird explain script-syntax");
 }
+
+#[test]
+fn on_github_every_command_annotates_what_is_wrong_with_a_definition() {
+    let project = nested();
+    let file = "images/web/ovenbird.yml";
+    let commands: [&[&str]; 5] = [
+        &["validate", file],
+        &["plan", "-f", file],
+        &["build", "-f", file],
+        &["collect", "-f", file],
+        &["eval", "-f", file, "--", "matrix"],
+    ];
+    for arguments in commands {
+        let ran = project.run_on_github(arguments);
+        let told: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("::")).collect();
+        assert_eq!(told.len(), 1, "{arguments:?}: {}", ran.stderr);
+        assert!(told[0].starts_with("::error file=images/web/ovenbird.yml,line=3,"), "{arguments:?}: {}", told[0]);
+        assert!(ran.stderr.contains("error[unknown-key]"), "people read on: {}", ran.stderr);
+        assert_eq!((ran.status, ran.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(!project.run(arguments).stderr.contains("::error"), "elsewhere nobody obeys it");
+    }
+}
+
+#[test]
+fn on_github_an_error_that_ends_a_command_is_one_annotation() {
+    let project = Project::with("steps: []\n");
+    let hostile = "a\n::warning::b\r##[error]c";
+    let ran = project.run_on_github(&["build", "--file", hostile]);
+    assert_snapshot!(ran.stderr, @"::error title=ovenbird::failed to read the definition `a%0A::warning::b%0A## [error]c`: No such file or directory (os error 2)%0Ahint: run it in the folder of the definition, or name the file with --file");
+    assert_eq!(ran.status, 2);
+    let ran = project.run_on_github(&["build", "--max-parallel", hostile]);
+    assert_eq!((ran.stderr.lines().count(), ran.status), (1, 2), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("::error title=ovenbird::invalid value 'a%0A"), "{}", ran.stderr);
+}
+
+#[test]
+fn text_that_quotes_commands_to_a_runner_commands_nothing() {
+    let ran = Project::with("steps: []\n\"##[error]x\": 1\n").run(&["validate"]);
+    assert!(ran.stderr.contains("## [error]x") && !ran.stderr.contains("##["), "{}", ran.stderr);
+    let ran = Project::new("").run(&["plan", "--file", "a\n::error::b##[error]c"]);
+    assert!(ran.stderr.lines().all(|line| !line.starts_with("::")), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("##["), "{}", ran.stderr);
+}

@@ -59,8 +59,18 @@ impl Project {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, &[])
+    }
+
+    /// As a step of a workflow on GitHub.
+    pub fn run_on_github(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, &[("GITHUB_ACTIONS", "true")])
+    }
+
+    fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ovenbird"));
         command.args(arguments).current_dir(self.root()).env_clear().env("HOME", self.root().as_str());
+        command.envs(environment.iter().copied());
         command.envs(self.path.as_ref().map(|path| ("PATH", path)));
         let output = command.output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap().replace(self.root().as_str(), "ROOT");
