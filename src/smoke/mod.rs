@@ -9,5 +9,6 @@
 //! not in the guest. Everything but probing is pure. May know of `guest`; never of platforms.
 
 pub mod finding;
+pub mod probe;
 pub mod spec;
 pub mod verdict;
