@@ -66,7 +66,7 @@ pub(super) async fn start(
     Ok(process)
 }
 
-/// Opens a connection from the guest to `host` (`direct-tcpip`, RFC 4254, 7.2). It is no session, and takes none of the slots.
+/// Opens a connection from the guest to `host` (`direct-tcpip`, RFC 4254, 7.2). It is no session and takes no slot.
 pub(super) async fn dial(
     connection: &Connection,
     place: &str,

@@ -20,13 +20,19 @@ fn lookup(kind: &'static str, name: &str) -> Option<Request> {
     plain.then(|| Request::new(kind, name))
 }
 
+/// The text of `/etc/passwd` or `/etc/group`. An empty one was not read: no machine is without accounts.
+fn listed(facts: &Facts, file: &'static str) -> Result<String, String> {
+    let text = facts.text(&Request::new(file, ""), "list")?;
+    if text.is_empty() { Err(format!("open /etc/{file}: it can't be read")) } else { Ok(text) }
+}
+
 /// The fields of the line whose first is `name`.
 fn entry(facts: &Facts, file: &'static str, kind: &'static str, name: &str) -> Result<Option<Vec<String>>, String> {
     let of = |text: String| {
         let lines = text.lines().map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>());
         lines.into_iter().find(|fields| fields.len() >= 4 && fields[0] == name)
     };
-    if let Some(fields) = of(facts.text(&Request::new(file, ""), "list")?) {
+    if let Some(fields) = of(listed(facts, file)?) {
         return Ok(Some(fields));
     }
     let Some(request) = lookup(kind, name) else { return Ok(None) };
@@ -49,7 +55,7 @@ pub(super) fn user(name: &str, property: &str, facts: &Facts) -> Property {
         "gid" => value(number(&fields, 3)?),
         "home" => text(5),
         "shell" => text(6),
-        "groups" => value(groups(name, number(&fields, 3)?, &facts.text(&Request::new("group", ""), "list")?)),
+        "groups" => value(groups(name, number(&fields, 3)?, &listed(facts, "group")?)),
         other => unknown(other),
     }
 }
@@ -82,7 +88,7 @@ pub(super) fn group(name: &str, property: &str, facts: &Facts) -> Property {
 
 /// The name of an id: of the file, else what `getent` said.
 pub(super) fn name_of(facts: &Facts, file: &'static str, id: u32, said: Option<String>) -> Property {
-    let listed = facts.text(&Request::new(file, ""), "list")?;
+    let listed = listed(facts, file)?;
     let mut names = listed.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;

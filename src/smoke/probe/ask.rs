@@ -81,12 +81,6 @@ impl Answer {
     pub(super) fn text(&self, name: &str) -> Option<String> {
         self.body(name).map(|body| String::from_utf8_lossy(body).into_owned())
     }
-
-    #[cfg(test)]
-    pub(super) fn of(frames: &[(&str, &str)]) -> Self {
-        let frames = frames.iter().map(|(name, body)| ((*name).to_owned(), body.as_bytes().to_vec()));
-        Self { frames: frames.collect(), ..Self::none(None) }
-    }
 }
 
 /// Answers to `requests`, in their order.
@@ -210,4 +204,52 @@ fn boundary() -> Result<String, GuestError> {
         .and_then(|mut file| file.read_exact(&mut bytes))
         .map_err(GuestError::local("read", path))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
+
+    use camino::Utf8Path;
+    use tokio_util::sync::CancellationToken;
+
+    use super::{Request, ask_patiently};
+    use crate::context::{Events, JobCtx};
+    use crate::event::JobId;
+    use crate::guest::local::Local;
+    use crate::journal::Journal;
+
+    #[test]
+    fn an_argument_is_data() {
+        let request = Request::new("file", "/a b\n\"$(id)\"\u{e9}");
+        assert_eq!(request.line(3), "3 10485761 file - /a\\0040b\\0134n\\0042\\0044\\0050id\\0051\\0042\\0303\\0251\n");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_request_that_hangs_costs_only_its_own_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(folder.path()).unwrap();
+        let getent = path.join("getent");
+        std::fs::write(&getent, "#!/bin/sh\n[ \"$2\" = slow ] && sleep 60\necho \"$2:x:7:7\"\n").unwrap();
+        std::fs::set_permissions(&getent, PermissionsExt::from_mode(0o755)).unwrap();
+        let ctx = JobCtx {
+            id: JobId("probe".to_owned()),
+            out: path.to_owned(),
+            work: path.to_owned(),
+            cache: path.to_owned(),
+            events: Events::channel().0,
+            journal: Journal::create(&path.join("journal.jsonl"), "run").unwrap(),
+            cancel: CancellationToken::new(),
+        };
+        let guest = Local::new(&ctx, path, vec![("PATH".to_owned(), format!("{path}:/usr/bin:/bin"))]);
+        let requests = ["fast", "slow", "last"].map(|name| Request::new("user", name));
+        let patience = Duration::from_secs(2);
+        let answers = ask_patiently(&guest, &requests, patience, &CancellationToken::new()).await.unwrap();
+        assert_eq!(answers[0].text("entry").as_deref(), Some("fast:x:7:7\n"));
+        assert_eq!(answers[1].failure.as_deref(), Some("no answer within 2 s"));
+        assert_eq!(answers[2].text("entry").as_deref(), Some("last:x:7:7\n"));
+    }
 }

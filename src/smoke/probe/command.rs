@@ -1,4 +1,4 @@
-//! `command`: what it prints, how it ends, and that it ends; and `dns` by the machine's own resolver, which is one more.
+//! `command`: what it prints, how it ends, and that it ends; and `dns`, by the machine's own resolver.
 //!
 //! Each runs on its own: a command that hangs, floods or kills its shell takes no other check with it.
 

@@ -178,6 +178,8 @@ fn permissions(letters: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use proptest::prelude::*;
 
     use super::{Stat, clean, permissions};

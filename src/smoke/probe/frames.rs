@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The boundary is random and new for every run, so that no file's contents can look like a frame. A hostile guest can:
-//! then it lies, as it can about anything; but nothing that it prints makes more than a bounded number of bounded frames.
+//! then it lies, as it can about anything; but whatever it prints, each frame is bounded.
 
 /// Of one body, more than the 10 MiB of a file that are asked for.
 pub(super) const LONGEST_BODY: usize = 16 * 1024 * 1024;
@@ -164,7 +164,9 @@ mod tests {
         }
 
         #[test]
-        fn garbage_is_never_a_panic(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..20)) {
+        fn garbage_is_never_a_panic(
+            pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..20),
+        ) {
             all(&pieces.iter().map(Vec::as_slice).collect::<Vec<_>>());
         }
     }

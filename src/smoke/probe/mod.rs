@@ -12,7 +12,7 @@
 //! `/proc` and the package databases, or by tools of the system that is asked about. The machine is hostile: what it
 //! sends is bounded, and what is malformed is that property's error.
 //!
-//! **Differences from goss 0.4.9.** A file that is neither a regular one nor a folder is not read (goss hangs on a pipe);
+//! **Differences from goss 0.4.9.** What is neither a regular file nor a folder is not read (goss hangs on a pipe);
 //! files, output and bodies of more than 10 MiB are errors; processes of the probe itself do not run; `http` sends no
 //! `Accept-Encoding`; UDP addresses and lookups with a `server` are errors for now.
 

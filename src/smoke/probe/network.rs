@@ -184,11 +184,13 @@ mod tests {
 
     #[test]
     fn addresses_are_found_with_and_without_ip() {
-        let ip = "1: lo    inet 127.0.0.1/8 scope host lo\n2: eth0    inet 192.0.2.2/24 brd 192.0.2.255 scope global eth0\n\
+        let ip = "1: lo    inet 127.0.0.1/8 scope host lo\n\
+                  2: eth0    inet 192.0.2.2/24 brd 192.0.2.255 scope global eth0\n\
                   3: ppp0    inet 10.0.0.1 peer 10.0.0.2/32 scope global ppp0\n";
         assert_eq!(by_ip(ip, "eth0"), ["192.0.2.2/24"]);
         assert_eq!(by_ip(ip, "ppp0"), ["10.0.0.1/32"]);
-        let trie = "Main:\n  |-- 127.0.0.1\n     /32 host LOCAL\n  |-- 192.0.2.0\n     /24 link UNICAST\n  |-- 192.0.2.2\n     \
+        let trie = "Main:\n  |-- 127.0.0.1\n     /32 host LOCAL\n  |-- 192.0.2.0\n     /24 link UNICAST\n\
+                    \x20 |-- 192.0.2.2\n     \
                     /32 host LOCAL\nLocal:\n  |-- 192.0.2.2\n     /32 host LOCAL\n";
         let route = "Iface Destination Gateway Flags RefCnt Use Metric Mask\neth0 00000000 010200C0 3 0 0 0 00000000\n\
                      eth0 000200C0 00000000 1 0 0 0 00FFFFFF\n";

@@ -36,7 +36,7 @@ pub(super) fn property(name: &str, property: &str, facts: &Facts) -> Property {
     }
 }
 
-/// Versions of what is installed or held under a name: `name`, `name:architecture`, or a pattern as `dpkg-query` takes it.
+/// Versions of what is installed or held under a name: `name`, `name:architecture`, or a pattern of `dpkg-query`.
 fn dpkg(text: &str, asked: &str) -> Vec<String> {
     let (wanted, architecture) = asked.split_once(':').map_or((asked, None), |(name, of)| (name, Some(of)));
     let mut versions = Vec::new();

@@ -177,7 +177,7 @@ while IFS=' ' read -r i limit k f a; do
     user) has getent && { frame entry; getent passwd "$a" </dev/null; };;
     name) has getent && { frame entry; getent group "$a" </dev/null; };;
     interface) [ -d "/sys/class/net/$a" ] && { frame mtu; cat "/sys/class/net/$a/mtu" </dev/null; };;
-    kernel) [ -f "/proc/sys/$a" ] && { frame value; cat "/proc/sys/$a" </dev/null; };;
+    kernel) [ -f "/proc/sys/$a" ] && value=$(cat "/proc/sys/$a" </dev/null) && { frame value; printf %s "$value"; };;
   esac
   frame end
 done

@@ -1,10 +1,10 @@
-# Addresses of the name on standard input, one a line, by the machine's own resolver. Status 0: answered, 3: no way to ask.
+# Addresses of the name on standard input, one a line, by the machine's own resolver. Status 3: there is no way to ask.
 IFS= read -r name
 exec 2>/dev/null </dev/null
 asked=
 if command -v getent >/dev/null; then
   asked=1
-  found=$({ getent ahostsv4 "$name"; getent ahostsv6 "$name"; } | while read -r address _; do printf '%s\n' "$address"; done)
+  found=$({ getent ahostsv4 "$name"; getent ahostsv6 "$name"; } | while read -r address _; do echo "$address"; done)
   [ "$found" ] && { printf '%s\n' "$found"; exit 0; }
 fi
 while read -r address names; do

@@ -101,7 +101,7 @@ mod tests {
         for (text, milliseconds) in [("250", 250), ("500ms", 500), ("2s", 2000), ("1m30s", 90_000), ("1.5s", 1500)] {
             assert_eq!(parse(text), Some(Duration::from_millis(milliseconds)), "{text}");
         }
-        for text in ["s", "1x", "-1", "1", "é"].into_iter().filter(|text| *text != "1") {
+        for text in ["s", "1x", "-1", "é", "1s2"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

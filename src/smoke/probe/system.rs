@@ -125,6 +125,8 @@ fn usage(text: &str) -> Property {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use proptest::prelude::*;
     use serde_json::json;
 

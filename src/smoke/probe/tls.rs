@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
 use super::ask::Request;
@@ -41,7 +43,8 @@ fn config(resource: &Resource, facts: &Facts) -> Result<ClientConfig, String> {
     let builder = if settings::switch(resource, "allow-insecure") {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
     } else {
-        builder.with_root_certificates(roots(resource, facts)?)
+        let verifier = Trusting::new(bundle(resource, facts)?, provider)?;
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
     };
     match (http::contents(resource, "cert-file", facts)?, http::contents(resource, "key-file", facts)?) {
         (Some(chain), Some(key)) => {
@@ -54,16 +57,81 @@ fn config(resource: &Resource, facts: &Facts) -> Result<ClientConfig, String> {
     }
 }
 
-fn roots(resource: &Resource, facts: &Facts) -> Result<RootCertStore, String> {
+/// The certificates to trust.
+fn bundle(resource: &Resource, facts: &Facts) -> Result<Vec<CertificateDer<'static>>, String> {
     let bundle = match http::contents(resource, "ca-file", facts)? {
         Some(bundle) => bundle,
         None => facts.of(&trusted())?.body("content").unwrap_or_default(),
     };
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(bundle).filter_map(Result::ok));
+    let bundle: Vec<_> = CertificateDer::pem_slice_iter(bundle).filter_map(Result::ok).collect();
     match settings::text(resource, "ca-file") {
-        Some(path) if roots.is_empty() => Err(format!("Failed parse root certificate: {path}")),
-        _ => Ok(roots),
+        _ if !bundle.is_empty() => Ok(bundle),
+        Some(path) => Err(format!("Failed parse root certificate: {path}")),
+        None => {
+            Err("x509: certificate signed by unknown authority: the machine has no bundle of trusted ones".to_owned())
+        }
+    }
+}
+
+/// Trusts what is signed by a certificate of the bundle, and what is in the bundle: `openssl req -x509` makes servers'
+/// certificates that are authorities too, which Go accepts when they are trusted themselves.
+#[derive(Debug)]
+struct Trusting {
+    by_signature: Arc<WebPkiServerVerifier>,
+    bundle: Vec<CertificateDer<'static>>,
+}
+
+impl Trusting {
+    fn new(bundle: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<Self, String> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(bundle.iter().cloned());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        Ok(Self { by_signature: verifier.map_err(|error| error.to_string())?, bundle })
+    }
+}
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.by_signature.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verified {
+            // It is looked at after the dates and before the signature.
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(why)))
+                if why.0.to_string() == "CaUsedAsEndEntity" && self.bundle.iter().any(|known| known == end_entity) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.by_signature.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.by_signature.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.by_signature.supported_verify_schemes()
     }
 }
 
