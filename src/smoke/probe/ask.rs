@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn an_argument_is_data() {
         let request = Request::new("file", "/a b\n\"$(id)\"\u{e9}");
-        assert_eq!(request.line(3), "3 10485761 file - /a\\0040b\\0134n\\0042\\0044\\0050id\\0051\\0042\\0303\\0251\n");
+        assert_eq!(request.line(3), "3 10485761 file - /a\\0040b\\0012\\0042\\0044\\0050id\\0051\\0042\\0303\\0251\n");
     }
 
     #[tokio::test(flavor = "multi_thread")]

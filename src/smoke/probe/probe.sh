@@ -42,7 +42,7 @@ packages() {
       for list in /lib/apk/db/installed /usr/lib/apk/db/installed; do
         [ -f $list ] && { grep '^[PV]:' $list </dev/null; return; }
       done;;
-    pacman) ls /var/lib/pacman/local </dev/null;;
+    pacman) ls /var/lib/pacman/local;;
   esac
 }
 rpm_version() {
@@ -61,6 +61,7 @@ sum() {
 }
 file() {
   p=$a
+  # shellcheck disable=SC2088 # Tildes are expanded here, and not by the shell.
   case $p in
     '~'|'~/'*) p=${HOME:-/root}${p#?};;
     '~'*)
@@ -71,9 +72,12 @@ file() {
     *) p=./$p;;
   esac
   [ -e "$p" ] || [ -L "$p" ] || { frame absent; return; }
-  stat=$(ls -ldn "$p" </dev/null)
+  stat=$(ls -ldn "$p")
   frame stat; printf %s "$stat"
-  set -f; set -- $stat; set +f
+  set -f
+  # shellcheck disable=SC2086 # Words are wanted.
+  set -- $stat
+  set +f
   case $f in *o*) listed /etc/passwd "$3" || { has getent && { frame owner; getent passwd "$3" </dev/null; }; };; esac
   case $f in *g*) listed /etc/group "$4" || { has getent && { frame group; getent group "$4" </dev/null; }; };; esac
   case $f in *l*) [ -L "$p" ] && { frame link; readlink "$p" </dev/null; };; esac
@@ -147,8 +151,11 @@ usage() {
   frame usage
   stat -f -c '%b %f' "$a" </dev/null && return
   blocks=$(df -kP "$a" </dev/null) || return
-  set -f; set -- ${blocks##*
-}; set +f
+  set -f
+  # shellcheck disable=SC2086 # The words of the last line are wanted.
+  set -- ${blocks##*
+}
+  set +f
   printf '%s %s' "$2" $(($2 - $3))
 }
 addresses() {
