@@ -41,6 +41,7 @@ test  | xz                                        | xz-utils
 test  | zstd                                      | zstd
 test  | bzip2                                     | bzip2
 test  | busybox                                   | busybox
+test  | openssl                                   | openssl
 test  | as                                        | binutils
 test  | pip3                                      | python3-pip
 test  | python3                                   | python3

@@ -23,5 +23,6 @@ pub mod program;
 pub mod report;
 pub mod runner;
 pub mod secret;
+pub mod smoke;
 pub mod source;
 pub mod step;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::shell::{self, Ends, IDLE_AFTER_EXIT, OPEN_AFTER_EXIT, Process, Shell};
-use super::{Chunk, Command, Exit, Get, Guest, GuestError, Progress, Put, Transfer, script, transfer};
+use super::{ByteStream, Chunk, Command, Exit, Get, Guest, GuestError, Progress, Put, Transfer, script, transfer};
 use crate::context::JobCtx;
 use crate::event::Stream;
 use crate::program::Running;
@@ -189,5 +189,11 @@ impl Guest for Local {
 
     async fn reboot(&self, _deadline: Duration, _cancel: &CancellationToken) -> Result<(), GuestError> {
         Err(GuestError::Refused("this is the machine that builds; it is not rebooted".to_owned()))
+    }
+
+    async fn dial(&self, host: &str, port: u16) -> Result<Box<dyn ByteStream>, GuestError> {
+        let stream = tokio::net::TcpStream::connect((host, port)).await;
+        let stream = stream.map_err(|error| GuestError::Unreachable(format!("dial tcp {host}:{port}: {error}")))?;
+        Ok(Box::new(stream))
     }
 }

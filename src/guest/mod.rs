@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +63,14 @@ pub trait Guest: Send + Sync {
         None
     }
 
+    /// Opens a TCP connection to an address as the guest sees it: its own `localhost`, its names, its routes.
+    ///
+    /// # Errors
+    /// [`GuestError::Unreachable`] when nobody answers there; anything else when the guest can't be asked.
+    async fn dial(&self, host: &str, port: u16) -> Result<Box<dyn ByteStream>, GuestError> {
+        Err(GuestError::Refused(format!("this machine opens no connections for others ({host}:{port})")))
+    }
+
     /// Runs a command and collects what it prints, at most [`CAPTURE_LIMIT`] bytes a stream.
     ///
     /// # Errors
@@ -81,6 +90,11 @@ pub trait Guest: Send + Sync {
         Ok(Captured { exit: exit?, stdout, stderr })
     }
 }
+
+/// Bytes both ways: what [`Guest::dial`] opens.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// What [`Guest::capture`] keeps of a stream at the most: a guest must not be able to fill our memory.
 pub const CAPTURE_LIMIT: usize = 16 * 1024 * 1024;
@@ -202,6 +216,9 @@ pub enum GuestError {
     /// The guest refused a file operation.
     #[error("{0}")]
     Refused(String),
+    /// Nobody answers at an address that the guest was asked to dial.
+    #[error("{0}")]
+    Unreachable(String),
     /// A file on this side.
     #[error("failed to {action} `{path}`: {error}")]
     Local { action: &'static str, path: Utf8PathBuf, error: std::io::Error },

@@ -12,5 +12,6 @@ mod connect;
 mod files;
 mod hostile;
 mod liar;
+mod probe;
 mod server;
 mod speed;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russh::client::Msg;
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
+use russh::{ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::connect::Connection;
 use crate::event::Stream;
 use crate::guest::shell::{Ends, IDLE_AFTER_EXIT, OPEN_AFTER_EXIT, Process};
-use crate::guest::{Chunk, Exit, GuestError, script};
+use crate::guest::{ByteStream, Chunk, Exit, GuestError, script};
 
 /// How long the guest may take to open a channel: an emulated one under load needs seconds.
 const OPEN: Duration = Duration::from_secs(60);
@@ -64,6 +64,31 @@ pub(super) async fn start(
         let _ = exit.send(result);
     });
     Ok(process)
+}
+
+/// Opens a connection from the guest to `host` (`direct-tcpip`, RFC 4254, 7.2). It is no session and takes no slot.
+pub(super) async fn dial(
+    connection: &Connection,
+    place: &str,
+    host: &str,
+    port: u16,
+) -> Result<Box<dyn ByteStream>, GuestError> {
+    let open = connection.handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0);
+    match timeout(OPEN, open).await {
+        Ok(Ok(channel)) => Ok(Box::new(channel.into_stream())),
+        Ok(Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed))) => {
+            Err(GuestError::Unreachable(format!("dial tcp {host}:{port}: connect failed")))
+        }
+        Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
+            let why = "is `AllowTcpForwarding` off in its sshd_config?";
+            Err(GuestError::Refused(format!("the guest at {place} forwards no connections ({reason:?}): {why}")))
+        }
+        Ok(Err(_)) => Err(lost(connection, place).await),
+        Err(_) => {
+            let what = format!("connect to {host}:{port}");
+            Err(GuestError::Deadline { what, seconds: OPEN.as_secs() })
+        }
+    }
 }
 
 /// The error for a connection that broke.

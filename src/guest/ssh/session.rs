@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::config::SshConfig;
 use super::connect::Connection;
 use crate::guest::shell::{self, Process, Shell};
-use crate::guest::{Chunk, Command, Exit, Get, Guest, GuestError, Progress, Put, Transfer, script, transfer};
+use crate::guest::{
+    ByteStream, Chunk, Command, Exit, Get, Guest, GuestError, Progress, Put, Transfer, script, transfer,
+};
 
 /// Commands at a time on one connection: OpenSSH allows ten sessions (`MaxSessions`), and ending a command needs one more.
 const SLOTS: usize = 8;
@@ -97,5 +99,9 @@ impl Guest for Ssh {
 
     async fn reboot(&self, deadline: Duration, cancel: &CancellationToken) -> Result<(), GuestError> {
         super::reboot::reboot(self, deadline, cancel).await
+    }
+
+    async fn dial(&self, host: &str, port: u16) -> Result<Box<dyn ByteStream>, GuestError> {
+        super::channel::dial(&self.connection(), &self.config.place(), host, port).await
     }
 }

@@ -1,0 +1,14 @@
+//! Smoke tests: what a finished image must be, asked of a machine that was booted from it.
+//!
+//! ```text
+//! goss files ──▶ spec ──▶ probe (facts, over one connection) ──▶ evaluate (matchers) ──▶ TestResult ──▶ format, events
+//! ```
+//!
+//! The format is goss's, unchanged (goss-org/goss, `docs/gossfile.md`). The work is split: a [`spec`] says what is
+//! expected, a probe finds what is there ([`finding`]), and the evaluation compares both and writes [`verdict`]s, here and
+//! not in the guest. Everything but probing is pure. May know of `guest`; never of platforms.
+
+pub mod finding;
+pub mod probe;
+pub mod spec;
+pub mod verdict;

@@ -1,0 +1,157 @@
+//! `command`: what it prints, how it ends, and that it ends; and `dns`, by the machine's own resolver.
+//!
+//! Each runs on its own: a command that hangs, floods or kills its shell takes no other check with it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::ask::LONGEST_FILE;
+use super::facts::{Property, unknown, value};
+use super::settings;
+use crate::event::Stream;
+use crate::guest::{Chunk, Command, Exit, Guest, GuestError};
+use crate::smoke::finding::Actual;
+use crate::smoke::spec::Resource;
+
+/// The text of the command comes as data and is not a part of any script.
+const RUN: &str = r#"c=$(cat; printf x); exec sh -c "${c%x}" </dev/null"#;
+const RESOLVE: &str = include_str!("resolve.sh");
+
+/// How a command ended.
+pub(super) struct Ended {
+    exit: Exit,
+    stdout: Output,
+    stderr: Output,
+}
+
+#[derive(Default)]
+struct Output {
+    bytes: Vec<u8>,
+    cut: bool,
+}
+
+impl Output {
+    fn add(&mut self, bytes: &[u8]) {
+        let room = LONGEST_FILE - self.bytes.len();
+        self.cut |= bytes.len() > room;
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    fn read(&self, name: &str) -> Property {
+        if self.cut {
+            return Err(format!(
+                "{name} is larger than {} MiB, which is the most that is read",
+                LONGEST_FILE / 1024 / 1024
+            ));
+        }
+        Ok(Actual::Reader(String::from_utf8_lossy(&self.bytes).into_owned()))
+    }
+}
+
+/// Runs a command for at most `timeout`; what it leaves behind is ended with it. None when it took longer.
+async fn run(
+    guest: &dyn Guest,
+    command: &Command,
+    timeout: Duration,
+    cancel: &CancellationToken,
+) -> Result<Option<Ended>, GuestError> {
+    let child = cancel.child_token();
+    let (sender, mut receiver) = mpsc::channel::<Chunk>(64);
+    let collect = async {
+        let (mut stdout, mut stderr) = (Output::default(), Output::default());
+        while let Some(chunk) = receiver.recv().await {
+            let sink = if chunk.stream == Stream::Stderr { &mut stderr } else { &mut stdout };
+            sink.add(&chunk.bytes);
+        }
+        (stdout, stderr)
+    };
+    let both = async { tokio::join!(guest.exec(command, sender, &child), collect) };
+    tokio::pin!(both);
+    let (exit, (stdout, stderr)) = tokio::select! {
+        ended = &mut both => ended,
+        () = tokio::time::sleep(timeout) => {
+            child.cancel();
+            return match both.await.0 {
+                Ok(_) => Ok(None),
+                Err(GuestError::Cancelled) if !cancel.is_cancelled() => Ok(None),
+                Err(error) => Err(error),
+            };
+        }
+    };
+    Ok(Some(Ended { exit: exit?, stdout, stderr }))
+}
+
+/// Runs what a `command` resource asks.
+pub(super) async fn command(
+    guest: &dyn Guest,
+    resource: &Resource,
+    cancel: &CancellationToken,
+) -> Result<Result<Ended, String>, GuestError> {
+    let timeout = settings::milliseconds(resource, "timeout", 10_000);
+    let ended = run(guest, &Command::new(RUN).stdin(resource.object()), timeout, cancel).await?;
+    Ok(ended.ok_or_else(|| format!("Command execution timed out ({})", settings::go(timeout))))
+}
+
+impl Ended {
+    pub(super) fn property(&self, property: &str) -> Property {
+        match (property, &self.exit) {
+            (_, Exit::Missing) => Err(self.exit.to_string()),
+            ("exit-status", Exit::Code(code)) => value(*code),
+            // As Go has it.
+            ("exit-status", Exit::Signal(_)) => value(-1),
+            ("stdout", _) => self.stdout.read("stdout"),
+            ("stderr", _) => self.stderr.read("stderr"),
+            (other, _) => unknown(other),
+        }
+    }
+}
+
+/// Addresses of a name, sorted; none when it has none.
+pub(super) async fn resolve(
+    guest: &dyn Guest,
+    resource: &Resource,
+    cancel: &CancellationToken,
+) -> Result<Result<Vec<String>, String>, GuestError> {
+    let object = resource.object();
+    if settings::text(resource, "server").is_some() {
+        return Ok(Err("a lookup with `server` can't be made from this machine: it needs a helper in it".to_owned()));
+    }
+    // `A:name` without a server: goss looks up the name, whatever the type.
+    let typed = object.split_once(':').filter(|(of, _)| !of.is_empty() && of.bytes().all(|b| b.is_ascii_uppercase()));
+    let name = typed.map_or(object, |(_, name)| name);
+    if name.is_empty() || name.starts_with('-') || name.contains(char::is_whitespace) {
+        return Ok(Ok(Vec::new()));
+    }
+    let timeout = settings::milliseconds(resource, "timeout", 500);
+    let command = Command::new(RESOLVE).stdin(format!("{name}\n"));
+    // The shell's own start is not the lookup's time: an emulated machine takes longer for it than goss grants.
+    let Some(ended) = run(guest, &command, timeout + START, cancel).await? else {
+        return Ok(Err(format!("DNS lookup timed out ({})", settings::go(timeout))));
+    };
+    if ended.exit == Exit::Code(3) {
+        return Ok(Err("the machine has no `getent` and no `nslookup`, and the name is not in /etc/hosts".to_owned()));
+    }
+    Ok(Ok(addresses(&String::from_utf8_lossy(&ended.stdout.bytes))))
+}
+
+const START: Duration = Duration::from_secs(2);
+
+/// One address a line; those of version 4 in the clothes of version 6 are `getent`'s invention.
+fn addresses(text: &str) -> Vec<String> {
+    let lines = text.lines().filter_map(|line| line.trim().parse::<std::net::IpAddr>().ok());
+    let real = lines.filter(|address| matches!(address.to_canonical(), same if same == *address));
+    let unique: std::collections::BTreeSet<String> = real.map(|address| address.to_string()).collect();
+    unique.into_iter().collect()
+}
+
+pub(super) fn resolved(addresses: &Result<Vec<String>, String>, property: &str) -> Property {
+    let addresses = addresses.as_ref().map_err(Clone::clone)?;
+    match property {
+        "resolvable" | "resolveable" => value(!addresses.is_empty()),
+        "addrs" => value(addresses.iter().cloned().map(Value::from).collect::<Vec<_>>()),
+        other => unknown(other),
+    }
+}
