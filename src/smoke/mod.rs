@@ -9,5 +9,7 @@
 //! not in the guest. Everything but probing is pure. May know of `guest`; never of platforms.
 
 pub mod finding;
+pub mod load;
 pub mod spec;
+pub mod template;
 pub mod verdict;
