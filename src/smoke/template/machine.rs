@@ -311,7 +311,7 @@ impl<'a> Machine<'a> {
         let Some((first, arguments)) = command.words.split_first() else { return Ok(Value::Nil) };
         if let Term::Function(name) = &first.term {
             let value = self.function(name, command.span, arguments, dot, last)?;
-            return self.fields(first, value, dot);
+            return self.fields(first, value);
         }
         if matches!(first.term, Term::Nil) {
             return self.fail(first.span, "nil is not a command");
@@ -342,11 +342,11 @@ impl<'a> Machine<'a> {
             Term::Function(name) => self.function(name, operand.span, &[], dot, None)?,
             Term::Pipe(pipe) => self.pipe(pipe, dot)?,
         };
-        self.fields(operand, value, dot)
+        self.fields(operand, value)
     }
 
     /// Follows `.a.b` from a value.
-    fn fields(&self, operand: &Operand, mut value: Value, _dot: &Value) -> Result<Value, Stop> {
+    fn fields(&self, operand: &Operand, mut value: Value) -> Result<Value, Stop> {
         for (index, name) in operand.fields.iter().enumerate() {
             value = match &value {
                 Value::Map(map) => match map.entries.borrow().get(name) {
@@ -400,8 +400,7 @@ impl<'a> Machine<'a> {
                 return self.fail(words.get(index).map_or(span, |word| word.span), &message);
             }
             Err(Fault::Call(message)) => {
-                let at = words.first().map_or(span, |_| span);
-                return self.fail(at, &format!("error calling {name}: {message}"));
+                return self.fail(span, &format!("error calling {name}: {message}"));
             }
         };
         self.spend(span, result.size())?;

@@ -1,17 +1,17 @@
 //! Go's `text/template`, with the functions that goss has: its own seven, and those of Sprig that goss files use.
 //!
 //! ```text
-//! source ──lexer──▶ tokens ──parser──▶ templates ──machine + functions──▶ text, and the source line of each of its lines
+//! source ──lexer──▶ tokens ──parser──▶ templates ──machine──▶ text, and whose line each line is
 //! ```
 //!
-//! There is one engine for Rust, `gtmpl` 0.7: "passively maintained", without `break`, `continue`, `range` over numbers,
-//! whitespace-true line numbers, short circuits, limits, or functions that know of their surroundings, and without Sprig.
+//! There is one engine for Rust, `gtmpl` 0.7.1: "passively maintained", without `break` and `continue`, with functions
+//! that know nothing of their surroundings, and without bounds, Sprig, or the lines that a text came from.
 //! So this is an implementation of the language as the documentation of Go 1.24's `text/template` has it, of which goss
 //! files cannot reach complex numbers, methods, function values and channels. Rendered with `missingkey=error`, as goss
 //! does.
 //!
-//! A template is a program of somebody else, so its work, nesting and output are bounded ([`limits`]). Pure but for what a
-//! [`Host`] does.
+//! A template is a program of somebody else, so its work, nesting and output are bounded ([`limits`]). Pure but
+//! for what a [`Host`] does.
 
 mod ast;
 mod format;

@@ -1,4 +1,5 @@
-//! Maps: Sprig's `dict.go`. As there, `set`, `unset`, `merge` and `mergeOverwrite` change their first map. Keys are listed
+//! Maps: Sprig's `dict.go`. As there, `set`, `unset`, `merge` and `mergeOverwrite` change their first map. Keys are
+//! listed
 //! in their order, where Sprig's order is that of chance.
 
 use std::collections::BTreeMap;

@@ -46,12 +46,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// Rounds towards zero, and to the nearest number that there is.
-#[expect(clippy::cast_possible_truncation, reason = "a cast saturates, which is what is asked for")]
 pub(super) fn truncate(float: f64) -> i64 {
     float as i64
 }
 
-#[expect(clippy::cast_precision_loss, reason = "so does Go")]
 fn widen(int: i64) -> f64 {
     int as f64
 }

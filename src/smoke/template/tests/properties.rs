@@ -80,11 +80,14 @@ proptest! {
 
     #[test]
     fn any_function_takes_any_arguments(
-        name in prop::sample::select(TOPICS.iter().flat_map(|(_, all)| all.iter()).map(|one| one.name).collect::<Vec<_>>()),
+        name in prop::sample::select(
+            TOPICS.iter().flat_map(|(_, all)| all.iter()).map(|one| one.name).collect::<Vec<_>>(),
+        ),
         arguments in prop::collection::vec(prop::sample::select(vec![
-            "0", "1", "-1", "3", "1.5", "-9223372036854775808", "9223372036854775807", "\"\"", "\"aé☺\"", "\"a,b\"", "\"%s%d\"",
-            "\"1.2.3\"", "\"(\"", "nil", "true", "(list)", "(list 1 \"a\" nil)", "(dict)", "(dict \"a\" 1)", ".", ".Vars", ".Env",
-            "now",
+            "0", "1", "-1", "3", "1.5", "-9223372036854775808", "9223372036854775807", "\"\"", "\"aé☺\"",
+            "\"a,b\"", "\"%s%d\"",
+            "\"1.2.3\"", "\"(\"", "nil", "true", "(list)", "(list 1 \"a\" nil)", "(dict)", "(dict \"a\" 1)", ".", ".Vars",
+            ".Env", "now",
         ]), 0..5),
     ) {
         let _ = render(&format!("{{{{{name} {}}}}}", arguments.join(" ")));
