@@ -10,5 +10,7 @@
 
 pub mod finding;
 pub mod probe;
+pub mod load;
 pub mod spec;
+pub mod template;
 pub mod verdict;
