@@ -1,0 +1,3 @@
+//! Tests.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
