@@ -191,12 +191,13 @@ impl Matcher {
             "le" => Ok(Self::numeric(Comparison::LessOrEqual, value)),
             "semver-constraint" => {
                 let constraint = text(name, value)?;
-                let range = Range::parse(&constraint)
-                    .ok_or_else(|| Syntax::new(range::refused(&constraint)))?;
+                let range = Range::parse(&constraint).ok_or_else(|| Syntax::new(range::refused(&constraint)))?;
                 Ok(Self(Node::Semver(constraint, range)))
             }
             "gjson" => Self::gjson(value),
-            "xml" => Err(Syntax::new("the matcher `xml` is not supported: match the text, for example with `match-regexp`")),
+            "xml" => {
+                Err(Syntax::new("the matcher `xml` is not supported: match the text, for example with `match-regexp`"))
+            }
             _ => Err(Syntax::unknown(name)),
         }
     }

@@ -8,8 +8,7 @@ use crate::smoke::golang;
 use crate::smoke::verdict::{MatcherResult, Outcome, TestResult};
 
 pub(super) fn json(run: &Run) -> String {
-    let results: Vec<Value> =
-        run.results.iter().map(|result| result_value(result, run.options.exclude_raw)).collect();
+    let results: Vec<Value> = run.results.iter().map(|result| result_value(result, run.options.exclude_raw)).collect();
     let counts = &run.counts;
     let document = json!({
         "results": results,
@@ -25,8 +24,7 @@ pub(super) fn json(run: &Run) -> String {
 }
 
 pub(super) fn structured(run: &Run) -> String {
-    let results: Vec<Value> =
-        run.results.iter().map(|result| result_value(result, run.options.exclude_raw)).collect();
+    let results: Vec<Value> = run.results.iter().map(|result| result_value(result, run.options.exclude_raw)).collect();
     let counts = &run.counts;
     let line = format!("Count: {}, Failed: {}, Duration: {}", counts.total, counts.failed, seconds(counts.took));
     let document = json!({

@@ -105,12 +105,7 @@ fn places(new: &[String]) -> HashMap<&str, Vec<usize>> {
 }
 
 /// The longest block that agrees, the earliest of several.
-fn longest(
-    old: &[String],
-    places: &HashMap<&str, Vec<usize>>,
-    left: (usize, usize),
-    right: (usize, usize),
-) -> Block {
+fn longest(old: &[String], places: &HashMap<&str, Vec<usize>>, left: (usize, usize), right: (usize, usize)) -> Block {
     let mut best = (left.0, right.0, 0);
     let mut lengths: HashMap<usize, usize> = HashMap::new();
     for (i, line) in old.iter().enumerate().take(left.1).skip(left.0) {

@@ -7,9 +7,11 @@ use super::{Matcher, Node, golang};
 /// gomega's `Equal`, but that numbers are equal by value.
 pub(super) fn equal(actual: &Value, expected: &Value) -> Result<bool, String> {
     if actual.is_null() && expected.is_null() {
-        return Err("Refusing to compare <nil> to <nil>.\nBe explicit and use BeNil() instead.  This is to avoid mistakes \
+        return Err(
+            "Refusing to compare <nil> to <nil>.\nBe explicit and use BeNil() instead.  This is to avoid mistakes \
                     where both sides of an assertion are erroneously uninitialized."
-            .to_owned());
+                .to_owned(),
+        );
     }
     Ok(same(actual, expected))
 }
@@ -31,10 +33,9 @@ pub(super) fn length(actual: &Value) -> Result<usize, String> {
         Value::String(text) => Ok(text.len()),
         Value::Array(items) => Ok(items.len()),
         Value::Object(map) => Ok(map.len()),
-        other => Err(format!(
-            "HaveLen matcher expects a string/array/map/channel/slice.  Got:\n{}",
-            golang::object(other)
-        )),
+        other => {
+            Err(format!("HaveLen matcher expects a string/array/map/channel/slice.  Got:\n{}", golang::object(other)))
+        }
     }
 }
 
@@ -78,10 +79,7 @@ fn members<'a>(actual: &'a Value, matcher: &str) -> Result<Vec<&'a Value>, Strin
     match actual {
         Value::Array(items) => Ok(items.iter().collect()),
         Value::Object(map) => Ok(map.values().collect()),
-        other => Err(format!(
-            "{matcher} matcher expects an array/slice/map.  Got:\n{}",
-            golang::object(other)
-        )),
+        other => Err(format!("{matcher} matcher expects an array/slice/map.  Got:\n{}", golang::object(other))),
     }
 }
 

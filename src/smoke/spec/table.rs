@@ -108,11 +108,7 @@ static COMMAND: Type = Type {
     type_name: "Command",
     name: Some("exec"),
     gate: false,
-    assertions: &[
-        Asserted { is: Is::RequiredNumber, ..plain("exit-status") },
-        reader("stdout"),
-        reader("stderr"),
-    ],
+    assertions: &[Asserted { is: Is::RequiredNumber, ..plain("exit-status") }, reader("stdout"), reader("stderr")],
     settings: &[TIMEOUT, RETRY[0], RETRY[1]],
 };
 
@@ -268,14 +264,7 @@ static USER: Type = Type {
     type_name: "User",
     name: Some("username"),
     gate: true,
-    assertions: &[
-        required("exists"),
-        number("uid"),
-        number("gid"),
-        plain("home"),
-        plain("groups"),
-        plain("shell"),
-    ],
+    assertions: &[required("exists"), number("uid"), number("gid"), plain("home"), plain("groups"), plain("shell")],
     settings: &[],
 };
 
