@@ -46,9 +46,9 @@ impl Evaluation<'_> {
     fn tested(&self, assertion: &Assertion) -> TestResult {
         let found = self.found(assertion.property);
         let mut result = self.result(assertion, Outcome::Failure, found.started, found.took);
-        match found.actual.map_err(|error| (error, None)).and_then(|actual| compare(assertion, actual)) {
-            Ok((outcome, matched)) => (result.outcome, result.matched) = (outcome, Some(matched)),
-            Err((error, matched)) => (result.error, result.matched) = (Some(error), matched),
+        match found.actual {
+            Ok(actual) => compare(assertion, actual, &mut result),
+            Err(error) => result.error = Some(error),
         }
         result
     }
@@ -97,9 +97,8 @@ fn content(resource: &Resource) -> Actual {
     Actual::Value(content)
 }
 
-type Unknown = (String, Option<MatcherResult>);
-
-fn compare(assertion: &Assertion, actual: Actual) -> Result<(Outcome, MatcherResult), Unknown> {
+/// Compares, and notes in a result what came of it.
+fn compare(assertion: &Assertion, actual: Actual, result: &mut TestResult) {
     let expected = &assertion.expected;
     let (matcher, actual) = match actual {
         // Of a stream of lines, a list means patterns.
@@ -107,15 +106,25 @@ fn compare(assertion: &Assertion, actual: Actual) -> Result<(Outcome, MatcherRes
         Actual::Reader(text) => (Matcher::compile(expected), Value::String(text)),
         Actual::Value(value) => (Matcher::compile(expected), value),
     };
-    let matcher = matcher.map_err(|error| (error.message, None))?;
+    let matcher = match matcher {
+        Ok(matcher) => matcher,
+        Err(error) => {
+            result.error = Some(error.message);
+            return;
+        }
+    };
     match matcher.test(&actual) {
         Ok(true) => {
             let message = "matches expectation".to_owned();
             let expected = expected.clone();
-            Ok((Outcome::Success, MatcherResult { actual, message, expected, ..MatcherResult::default() }))
+            result.outcome = Outcome::Success;
+            result.matched = Some(MatcherResult { actual, message, expected, ..MatcherResult::default() });
         }
-        Ok(false) => Ok((Outcome::Failure, matcher.failure(&actual, false))),
-        Err(error) => Err((error, Some(matcher.failure(&actual, false)))),
+        Ok(false) => result.matched = Some(matcher.failure(&actual, false)),
+        Err(error) => {
+            result.error = Some(error);
+            result.matched = Some(matcher.failure(&actual, false));
+        }
     }
 }
 
