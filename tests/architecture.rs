@@ -25,7 +25,8 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("plan", Some(&["definition", "diagnostic", "event", "expression", "matrix", "secret", "source"])),
     ("init", Some(&["source"])),
     ("secret", Some(&["plan"])),
-    ("smoke", Some(&["event", "guest"])),
+    // Of `source` and `diagnostic`, the places in goss files that messages and verdicts name.
+    ("smoke", Some(&["diagnostic", "event", "guest", "source"])),
     // Of `secret`, the masks that GitHub's runner is told; of `forge`, the check runs that it fills in.
     ("report", Some(&["event", "forge", "secret"])),
     ("journal", Some(&["platform"])),

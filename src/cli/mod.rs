@@ -10,6 +10,7 @@ mod eval;
 mod exit;
 mod explain;
 mod files;
+mod goss;
 mod hash_files;
 mod init;
 mod job;
@@ -57,6 +58,8 @@ enum Command {
     Schema(schema::Args),
     /// Evaluate an expression, or one a line, with the contexts of a job
     Eval(eval::Args),
+    /// Test with goss files, as goss does
+    Goss(goss::Args),
     /// Remove whatever an interrupted run left behind
     Cleanup(cleanup::Args),
     /// Run one job that standard input describes: how `build` starts its processes
@@ -74,9 +77,13 @@ impl Command {
             Self::Cleanup(args) => Some(folders(&args.out, args.cache_dir.as_ref()).collect()),
             Self::Collect(args) => Some(vec![args.out.clone()]),
             Self::Init(_) => Some(Vec::new()),
-            Self::Validate(_) | Self::Explain(_) | Self::Plan(_) | Self::Schema(_) | Self::Eval(_) | Self::Job(_) => {
-                None
-            }
+            Self::Validate(_)
+            | Self::Explain(_)
+            | Self::Plan(_)
+            | Self::Schema(_)
+            | Self::Eval(_)
+            | Self::Goss(_)
+            | Self::Job(_) => None,
         }
     }
 }
@@ -153,6 +160,7 @@ async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
         Command::Collect(args) => collect::run(&args, colour),
         Command::Schema(args) => schema::run(&args),
         Command::Eval(args) => eval::run(&args, colour),
+        Command::Goss(args) => goss::run(&args, colour),
         Command::Cleanup(args) => cleanup::run(&args),
         Command::Job(_) => job::run().await,
     }

@@ -6,11 +6,12 @@
 //!
 //! The format is goss's, unchanged (goss-org/goss, `docs/gossfile.md`). The work is split: a [`spec`] says what is
 //! expected, a probe finds what is there ([`finding`]), and the evaluation compares both and writes [`verdict`]s, here and
-//! not in the guest. Everything but probing is pure. May know of `guest`; never of platforms.
+//! not in the guest. [`load`] renders goss files ([`template`]) and follows their imports; [`format`] prints results as goss
+//! does. Everything but probing is pure. May know of `guest`, and of `source` and `diagnostic`, which say where in a goss
+//! file a mistake is; never of platforms.
 
+pub mod evaluate;
 pub mod finding;
-pub mod probe;
-pub mod load;
 pub mod spec;
 pub mod template;
 pub mod verdict;

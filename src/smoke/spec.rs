@@ -1,13 +1,53 @@
 //! What is expected of a machine: goss files, read.
 
+mod parse;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::event::Place;
+
+pub use parse::{parse, parse_into};
+
+/// One goss file, its templates already rendered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct File {
+    pub resources: Vec<Resource>,
+    /// What it imports, in the order in which goss merges it: by name.
+    pub imports: Vec<Import>,
+}
+
+/// An entry of `gossfile`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// A path, which may be a glob; relative to the folder of the file that imports it.
+    pub path: String,
+    /// Not to be imported, nor counted, and no matter whether it is there.
+    pub skip: bool,
+    pub place: Place,
+}
 
 /// Everything that one run asks, with all imported files, in the order in which goss runs it: by type, then by id.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Spec {
     pub resources: Vec<Resource>,
+}
+
+impl Spec {
+    /// Sorts what was read from files into the order in which it is run. Of resources of the same type and id, the last one
+    /// counts, as in goss.
+    #[must_use]
+    pub fn new(resources: Vec<Resource>) -> Self {
+        let mut last: BTreeMap<(Kind, String), Resource> = BTreeMap::new();
+        for resource in resources {
+            last.insert((resource.kind, resource.id.clone()), resource);
+        }
+        Self { resources: last.into_values().collect() }
+    }
 }
 
 /// Something of the machine that is looked at.
@@ -34,6 +74,22 @@ impl Resource {
     #[must_use]
     pub fn object(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.id)
+    }
+
+    /// The id in results: `key: real` where an attribute names another object than the key.
+    #[must_use]
+    pub fn shown_id(&self) -> String {
+        match self.name.as_deref().filter(|name| *name != self.id) {
+            Some(name) => format!("{}: {name}", self.id),
+            None => self.id.clone(),
+        }
+    }
+
+    /// Whether its failures are to be warnings: our `meta: { severity: warn }`. goss's own formats and exit statuses know
+    /// no warnings.
+    #[must_use]
+    pub fn only_warns(&self) -> bool {
+        self.meta.get("severity").and_then(Value::as_str) == Some("warn")
     }
 }
 
@@ -65,4 +121,43 @@ pub enum Kind {
     Process,
     Service,
     User,
+}
+
+impl Kind {
+    /// All types, in their order.
+    pub const ALL: [Self; 15] = [
+        Self::Addr,
+        Self::Command,
+        Self::Dns,
+        Self::File,
+        Self::Group,
+        Self::Http,
+        Self::Interface,
+        Self::KernelParam,
+        Self::Matching,
+        Self::Mount,
+        Self::Package,
+        Self::Port,
+        Self::Process,
+        Self::Service,
+        Self::User,
+    ];
+
+    /// The key in a goss file.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        table::of(self).key
+    }
+
+    /// The name in results, which is that of goss's Go type.
+    #[must_use]
+    pub fn type_name(self) -> &'static str {
+        table::of(self).type_name
+    }
+
+    /// Whether the first assertion decides if the others make sense.
+    #[must_use]
+    pub fn has_gate(self) -> bool {
+        table::of(self).gate
+    }
 }

@@ -42,10 +42,12 @@ pub struct MatcherResult {
     pub actual: Value,
     pub message: String,
     pub expected: Value,
+    /// Whether `expected` and `missing_elements` are matchers, in which Go escapes `<`, `>` and `&`.
+    pub of_matchers: bool,
     pub missing_elements: Vec<Value>,
     pub found_elements: Vec<Value>,
     pub extra_elements: Vec<Value>,
-    /// Names of the transforms that were applied, with their arguments.
+    /// The transforms that changed the value, each as JSON: its name, with its arguments.
     pub transform_chain: Vec<String>,
     /// The value before the transforms, when there were any.
     pub untransformed: Option<Value>,
