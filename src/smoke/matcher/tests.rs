@@ -212,7 +212,7 @@ fn transforms_are_told_when_they_change_the_value() {
     assert_eq!((failure.actual, failure.untransformed), (json!("128"), Some(json!(128))));
     assert_eq!(failure.transform_chain, [r#"{"to-string":{}}"#]);
     let failure = matcher(&json!({ "have-prefix": "2" })).failure(&json!("128"), false);
-    assert_eq!(failure.transform_chain, [String::new(); 0]);
+    assert!(failure.transform_chain.is_empty(), "{:?}", failure.transform_chain);
 }
 
 #[test]
