@@ -406,12 +406,7 @@ fn a_job_without_a_record_is_named_and_the_summary_tells_of_it() {
     fs::write(checkout.path("ovenbird-out/images.json"), "old").unwrap();
     let ran = checkout.run(&["collect"]);
     assert_eq!(ran.status, 1);
-    assert_snapshot!(ran.stderr, @"
-    ::error title=bookworm-small%2C trixie-large::there is no record that can be taken for this job%0Ain 2 jobs: bookworm-small, trixie-large
-    error: 2 of 3 jobs have no record
-      missing: bookworm-small, trixie-large
-    hint: these jobs failed, or their records were not uploaded; `--partial` takes the rest
-    ");
+    assert_snapshot!(ran.stderr, @"::error title=ovenbird::2 of 3 jobs have no record%0A  missing: bookworm-small, trixie-large%0Ahint: these jobs failed, or their records were not uploaded; `--partial` takes the rest");
     assert!(!checkout.path("ovenbird-out/images.json").exists());
     assert!(!checkout.path("output").exists(), "no output names a file that is not there");
     assert!(checkout.read("summary").contains("1 of 3 jobs built, 2 failed"), "{}", checkout.read("summary"));
@@ -474,10 +469,7 @@ fn two_records_of_one_job_are_refused_unless_one_is_of_a_later_attempt_or_they_a
     let ran =
         checkout.run(&["collect", "ovenbird-out/ovenbird-trixie-small", "ovenbird-out/again", "--job", "trixie-small"]);
     assert_eq!(ran.status, 1);
-    assert_snapshot!(ran.stderr, @"
-    error: 1 record can't be taken
-      twice: the job `trixie-small` in `ovenbird-out/ovenbird-trixie-small/manifest.json` and in `ovenbird-out/again/manifest.json`
-    ");
+    assert_snapshot!(ran.stderr, @"::error title=ovenbird::1 record can't be taken%0A  twice: the job `trixie-small` in `ovenbird-out/ovenbird-trixie-small/manifest.json` and in `ovenbird-out/again/manifest.json`");
     checkout.attempt("2");
     checkout.record("trixie-small", "ovenbird-out/again", other);
     fs::remove_dir_all(checkout.path("ovenbird-out/trixie-small")).unwrap();

@@ -238,7 +238,7 @@ fn page(folder: &Utf8Path, scripts: &[Script], put: impl Fn(&Utf8Path)) -> Utf8P
     let paths: Vec<Utf8PathBuf> = scripts.iter().map(|script| script.save(folder)).collect();
     put(folder);
     let setting = Setting { out: "ovenbird-out".into(), command: "ovenbird build".to_owned(), ..Setting::default() };
-    replay(&paths, ReplayOptions { out: folder.join("out"), setting, ci: None, colour: false }).unwrap();
+    replay(&paths, ReplayOptions { out: folder.join("out"), setting, ci: None, table: false, colour: false }).unwrap();
     folder.join("out/report.html")
 }
 

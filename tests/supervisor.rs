@@ -226,7 +226,7 @@ async fn the_secrets_of_a_job_reach_only_that_job_and_only_on_standard_input() {
     lab.config.secrets.insert("other", "hunter3");
     lab.config.jobs[0].secrets = vec!["used".to_owned()];
     let (_, events) = events(lab).await;
-    assert_eq!(events[0], "a: {secrets:{used:hunter2}} args job --run r1 a");
+    assert_eq!(events[0], "a: {secrets:{used:hunter2},registered:[]} args job --run r1 a");
 }
 
 #[tokio::test]

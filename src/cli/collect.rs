@@ -107,7 +107,7 @@ fn tell(args: &Args, colour: bool, loaded: &Loaded, collected: &Collected, is_ri
         paths.push(redacted(&path, job, &redactor, scratch)?);
     }
     let setting = ci::setting(&environment, &real, &given);
-    report::replay(&paths, ReplayOptions { out: args.out.clone(), setting, ci: service, colour })
+    report::replay(&paths, ReplayOptions { out: args.out.clone(), setting, ci: service, table: true, colour })
 }
 
 /// The file that tells what happened in a job: its own, where it was uploaded; else one that tells what its record says, or

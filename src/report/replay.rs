@@ -25,6 +25,8 @@ pub struct ReplayOptions {
     pub setting: Setting,
     /// The CI service that runs us, if any does.
     pub ci: Option<Ci>,
+    /// Whether standard output gets the closing table.
+    pub table: bool,
     /// Whether colour may be used; only terminals ever get it.
     pub colour: bool,
 }
@@ -36,13 +38,13 @@ pub fn is_story(path: &Utf8Path, job: &JobId) -> bool {
 }
 
 /// Makes the reports that a run has at its end (page, test results, what the CI service shows) of the `events.jsonl` of jobs,
-/// in the given order, and the closing table on standard output. The jobs' own folders are left as they are.
+/// in the given order. The jobs' own folders are left as they are.
 ///
 /// # Errors
 /// A file can't be read, is of another version, or tells of a job that another tells of too; a report can't be written.
 pub fn replay(paths: &[Utf8PathBuf], options: ReplayOptions) -> anyhow::Result<()> {
     let whole = Whole::read(paths)?;
-    let ReplayOptions { out, setting, ci, colour } = options;
+    let ReplayOptions { out, setting, ci, table, colour } = options;
     let places: BTreeMap<JobId, Utf8PathBuf> = whole.jobs.iter().cloned().zip(paths.iter().cloned()).collect();
     let place = move |job: &JobId| places.get(job).cloned().unwrap_or_default();
     let mut sinks: Vec<Box<dyn Sink>> = vec![
@@ -50,8 +52,10 @@ pub fn replay(paths: &[Utf8PathBuf], options: ReplayOptions) -> anyhow::Result<(
         Box::new(Html::new(out.clone(), setting.clone(), place)),
     ];
     sinks.extend(ci.map(|ci| sinks::service(ci, &out, &setting, None)).transpose()?);
-    let paint = Paint { colour: colour && io::stdout().is_terminal() };
-    sinks.push(Box::new(Table::new(io::stdout(), out, paint)));
+    if table {
+        let paint = Paint { colour: colour && io::stdout().is_terminal() };
+        sinks.push(Box::new(Table::new(io::stdout(), out, paint)));
+    }
     let mut reports = Reports::of(sinks);
     reports.on_event(&whole.start());
     for (path, job) in paths.iter().zip(&whole.jobs) {
@@ -157,7 +161,7 @@ mod tests {
     }
 
     fn options(out: &Utf8Path) -> ReplayOptions {
-        ReplayOptions { out: out.to_owned(), setting: Setting::default(), ci: None, colour: false }
+        ReplayOptions { out: out.to_owned(), setting: Setting::default(), ci: None, table: false, colour: false }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -164,9 +165,42 @@ pub(super) fn service(
 /// Writes to a stream that may have been closed at the other end (`ovenbird build | head`): that ends the talk, not the
 /// build.
 pub(super) fn write_unless_closed(mut writer: impl Write, bytes: &[u8]) -> io::Result<()> {
-    match writer.write_all(bytes).and_then(|()| writer.flush()) {
+    match write_patiently(&mut writer, bytes) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
+    }
+}
+
+/// How soon a stream is tried again that takes nothing now.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Writes all. A stream that is shared with others may have been made non-blocking by one of them, as node does with the
+/// pipes that it is given: then it is waited for, as it would be otherwise.
+fn write_patiently(writer: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match writer.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) => wait_out(error)?,
+        }
+    }
+    loop {
+        match writer.flush() {
+            Ok(()) => return Ok(()),
+            Err(error) => wait_out(error)?,
+        }
+    }
+}
+
+/// Waits if the stream only asks for it.
+fn wait_out(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Ok(()),
+        io::ErrorKind::WouldBlock => {
+            std::thread::sleep(PAUSE);
+            Ok(())
+        }
+        _ => Err(error),
     }
 }
 
@@ -190,6 +224,20 @@ mod tests {
         }
         console.finish().unwrap();
         table.finish().unwrap();
+    }
+
+    #[test]
+    fn a_stream_that_another_program_made_non_blocking_is_waited_for() {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
+        rustix::fs::fcntl_setfl(&writer, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+        let text = vec![b'x'; 1 << 20];
+        let sent = text.clone();
+        let written = std::thread::spawn(move || write_unless_closed(&mut writer, &sent));
+        let mut read = Vec::new();
+        io::Read::read_to_end(&mut reader, &mut read).unwrap();
+        written.join().unwrap().unwrap();
+        assert!(read == text, "{} bytes came", read.len());
     }
 
     #[test]

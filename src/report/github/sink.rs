@@ -27,7 +27,9 @@ impl<W: Write + Send> Actions<W> {
     /// # Errors
     /// It can't be told.
     pub(in crate::report) fn new(mut writer: W, setting: Setting, github: GitHub) -> io::Result<Self> {
-        github.masks.announce(|line| writer.write_all(command::line("add-mask", &[], line).as_bytes()))?;
+        github
+            .masks
+            .announce(|line| write_unless_closed(&mut writer, command::line("add-mask", &[], line).as_bytes()))?;
         writer.flush()?;
         Ok(Self { writer, setting, github, run: Run::default(), checks: None })
     }
