@@ -115,3 +115,109 @@ fn files_of_all_types_are_read() {
         assert_eq!(file.imports.len(), 2);
     }
 }
+
+/// Files in a folder, and `ovenbird goss` there.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn of(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        files.iter().for_each(|(name, text)| std::fs::write(folder.path().join(name), text).unwrap());
+        Self(folder)
+    }
+
+    fn goss(&self, arguments: &[&str]) -> (i32, String, String) {
+        let mut command = Command::cargo_bin("ovenbird").unwrap();
+        let output = command.current_dir(self.0.path()).arg("goss").args(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+}
+
+#[test]
+fn this_machine_is_tested() {
+    let folder = Folder::of(&[(
+        "goss.yaml",
+        r#"
+file:
+  /etc/passwd: { exists: true, owner: root, mode: "0644", filetype: file, contents: ["/^root:/"] }
+  /nowhere: { exists: false }
+command:
+  echo out; echo err >&2: { exit-status: 0, stdout: [out], stderr: [err] }
+package: { dpkg: { installed: true } }
+user: { root: { exists: true, uid: 0, home: /root } }
+group: { root: { exists: true, gid: 0 } }
+kernel-param: { kernel.ostype: { value: Linux } }
+mount: { /proc: { exists: true, filesystem: proc } }
+interface: { lo: { exists: true, addrs: { contain-element: 127.0.0.1/8 } } }
+port: { tcp:1: { listening: false } }
+process: { no-such-process: { running: false } }
+"#,
+    )]);
+    let (status, told, warned) = folder.goss(&["validate", "-f", "documentation", "-o", "sort"]);
+    assert_eq!((status, warned.as_str()), (0, ""), "{told}");
+    assert!(told.contains("Count: 22, Failed: 0, Skipped: 0"), "{told}");
+}
+
+#[test]
+fn a_failure_says_what_was_expected_and_what_is_there() {
+    let folder = Folder::of(&[("goss.yaml", "user:\n  root:\n    exists: true\n    uid: 7\n")]);
+    let (status, told, _) = folder.goss(&["validate", "-f", "tap"]);
+    assert_eq!(status, 1);
+    assert_snapshot!(told, @"
+    1..2
+    ok 1 - User: root: exists: matches expectation: true
+    not ok 2 - User: root: uid: Expected 0 to be numerically eq 7
+    ");
+}
+
+#[test]
+fn files_are_templates_with_variables_and_import_others() {
+    let folder = Folder::of(&[
+        ("goss.yaml", "gossfile:\n  parts-*.yaml: {}\n"),
+        ("parts-a.yaml", "matching:\n{{ range .Vars.names }}\n  {{ . }}: { content: 1, matches: 1 }\n{{ end }}\n"),
+        ("vars.yaml", "names: [one, two]\n"),
+    ]);
+    let (status, told, _) = folder.goss(&["--vars", "vars.yaml", "validate", "-f", "tap", "-o", "sort"]);
+    assert_eq!((status, told.lines().next()), (0, Some("1..2")), "{told}");
+    let (status, rendered, _) = folder.goss(&["--vars", "vars.yaml", "--vars-inline", "names: [three]", "render"]);
+    assert_eq!(status, 0);
+    assert_snapshot!(rendered, @"
+    matching:
+      three:
+        content: 1
+        matches: 1
+    ");
+    let (status, _, told) = folder.goss(&["validate"]);
+    assert_eq!(status, 78);
+    assert_snapshot!(told, @r#"error: template: parts-a.yaml:2:14: executing "parts-a.yaml" at <.Vars.names>: map has no entry for key "names""#);
+}
+
+#[test]
+fn tests_are_tried_again_until_they_pass_or_time_is_up() {
+    let folder =
+        Folder::of(&[("goss.yaml", "command:\n  echo >> tries; test $(wc -l < tries) = 3:\n    exit-status: 0\n")]);
+    let (status, told, _) = folder.goss(&["validate", "-r", "30s", "-s", "10ms", "-f", "tap"]);
+    assert_eq!((status, told.lines().count()), (0, 2), "{told}");
+    let (status, told, warned) = folder.goss(&["validate", "-r", "100ms", "-s", "50ms", "-f", "tap"]);
+    assert_eq!(status, 3, "{told}");
+    assert!(told.contains("not ok 1") && warned.contains("did not pass within 100ms"), "{told}{warned}");
+}
+
+#[test]
+fn an_interrupt_ends_the_commands_of_tests() {
+    let folder =
+        Folder::of(&[("goss.yaml", "command:\n  echo > begun; sleep 600:\n    exit-status: 0\n    timeout: 600000\n")]);
+    let program = assert_cmd::cargo::cargo_bin("ovenbird");
+    let mut child =
+        std::process::Command::new(program).current_dir(folder.0.path()).args(["goss", "validate"]).spawn().unwrap();
+    let begin = std::time::Instant::now();
+    while !folder.0.path().join("begun").exists() {
+        assert!(begin.elapsed().as_secs() < 60, "the command did not begin");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(begin.elapsed().as_secs() < 90);
+}

@@ -1,47 +1,102 @@
 //! `ovenbird goss`: goss's own commands, with its options, forms and exit statuses, for people who come with goss files.
 
-use std::io::{IsTerminal, Read, Write};
+mod disk;
+mod machine;
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use chrono::Utc;
 use clap::{Subcommand, ValueEnum};
 
 use super::exit::Exit;
-use super::load;
+use super::load::{environment, tell};
 use crate::diagnostic;
+use crate::report;
 use crate::smoke::evaluate::evaluate;
-use crate::smoke::finding::Findings;
 use crate::smoke::format;
-use crate::smoke::spec::{self, Kind, Spec};
+use crate::smoke::load::{self, Loaded};
+use crate::smoke::spec::{self, Spec};
+use crate::smoke::template::{Data, Rendered};
+use crate::smoke::verdict::{Outcome, TestResult};
+use crate::source::Sources;
+use disk::Disk;
+use machine::Probed;
 
 /// goss's status for a file that can't be used, and for one without tests.
 const BAD_CONFIG: u8 = 78;
+
+/// goss's status when the tests do not pass in time.
+const RETRY_TIMEOUT: u8 = 3;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
+    /// The goss file, YAML or JSON; - reads standard input
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "./goss.yaml")]
+    gossfile: Utf8PathBuf,
+    /// A YAML or JSON file of variables for templates; of several, a later one's value counts unless it is empty
+    #[arg(long, global = true, value_name = "FILE")]
+    vars: Vec<Utf8PathBuf>,
+    /// Variables as YAML or JSON, which replace those of files
+    #[arg(long, global = true, value_name = "TEXT", default_value = "")]
+    vars_inline: String,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the `matching` tests of a goss file, and print the results as goss does
+    /// Test this machine with a goss file, and print the results as goss does
     #[command(visible_alias = "v")]
     Validate(Validate),
+    /// Print a goss file with its templates rendered and its imports merged
+    #[command(visible_alias = "r")]
+    Render(Render),
 }
 
 #[derive(Debug, clap::Args)]
 struct Validate {
-    /// The goss file, YAML or JSON; - reads standard input
-    #[arg(short, long, value_name = "FILE", default_value = "./goss.yaml")]
-    gossfile: Utf8PathBuf,
     /// The form of the results
     #[arg(short, long, value_enum, default_value_t = Form::Rspecish)]
     format: Form,
     /// How the form is written; may be given several times
     #[arg(short = 'o', long = "format-options", value_enum, value_name = "OPTION", value_delimiter = ',')]
     options: Vec<Choice>,
+    /// Test again until all pass, at the most for so long (such as 30s or 1m30s); only the last results are printed
+    #[arg(short, long, value_name = "DURATION", default_value = "0", value_parser = duration)]
+    retry_timeout: Duration,
+    /// The time between two tries
+    #[arg(short, long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    sleep: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+struct Render {
+    /// Print each file after its templates were rendered, too
+    #[arg(short, long)]
+    debug: bool,
+}
+
+/// A duration as Go writes it: numbers with `ms`, `s`, `m` or `h`. Nothing but `0` has no unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no duration: write one such as `500ms`, `10s` or `1m30s`");
+    let (mut rest, mut total) = (text, Duration::ZERO);
+    if rest == "0" {
+        return Ok(total);
+    }
+    while !rest.is_empty() {
+        let end = rest.find(|char: char| !char.is_ascii_digit() && char != '.').ok_or_else(wrong)?;
+        let number: f64 = rest[..end].parse().map_err(|_| wrong())?;
+        let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+        let (unit, seconds) = units.into_iter().find(|(unit, _)| rest[end..].starts_with(unit)).ok_or_else(wrong)?;
+        let part = Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())?;
+        total = total.checked_add(part).ok_or_else(wrong)?;
+        rest = &rest[end + unit.len()..];
+    }
+    if text.is_empty() { Err(wrong()) } else { Ok(total) }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -89,31 +144,46 @@ impl Form {
 }
 
 /// `colour` is for standard error, and tells what the person chose for standard output: none there when it is no terminal.
-pub(super) fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
-    let Command::Validate(args) = &args.command;
-    validate(args, colour)
+pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
+    let loaded = match loaded(args) {
+        Ok(loaded) => loaded,
+        Err(message) => return refuse(&message),
+    };
+    match &args.command {
+        Command::Validate(validate) => self::validate(validate, &loaded, colour).await,
+        Command::Render(Render { debug }) => {
+            let text = match loaded.render() {
+                Ok(text) => text,
+                Err(error) => return refuse(&error.to_string()),
+            };
+            print(&if *debug { loaded.debug() + &text } else { text })?;
+            Ok(Exit::Done)
+        }
+    }
 }
 
-fn validate(args: &Validate, colour: bool) -> anyhow::Result<Exit> {
-    let text = read(&args.gossfile)?;
-    let (file, sources, mut diagnostics) = spec::parse(args.gossfile.as_str(), &text);
-    diagnostic::sort(&mut diagnostics, &sources);
-    load::tell(&diagnostic::report(&diagnostics, &sources, colour));
-    if diagnostic::has_errors(&diagnostics) {
-        return Ok(Exit::Status(BAD_CONFIG));
+/// The goss file with all that it imports, templates rendered.
+fn loaded(args: &Args) -> Result<Loaded, String> {
+    let disk = Disk::new();
+    let vars = load::vars(&args.vars, &args.vars_inline, &disk).map_err(|error| error.to_string())?;
+    let data = Data { vars, env: environment().into_iter().collect::<BTreeMap<_, _>>() };
+    if args.gossfile == "-" {
+        let text = disk::standard_input()?;
+        return load::load_text(&args.gossfile, &text, &data, &disk).map_err(|error| error.to_string());
     }
-    if let Some(import) = file.imports.iter().find(|import| !import.skip) {
-        return refuse(&format!("{}:{}: other goss files can't be imported", args.gossfile, import.place.line));
+    load::load(&args.gossfile, &data, &disk).map_err(|error| error.to_string())
+}
+
+async fn validate(args: &Validate, loaded: &Loaded, colour: bool) -> anyhow::Result<Exit> {
+    let Some(spec) = spec(loaded, colour) else { return Ok(Exit::Status(BAD_CONFIG)) };
+    if spec.resources.iter().all(|resource| resource.assertions.is_empty()) {
+        // The file that was named is merged first.
+        return refuse(&format!("{}: found 0 tests", loaded.files.first().map_or("-", |file| &file.file)));
     }
-    let spec = Spec::new(file.resources);
-    if let Some(other) = spec.resources.iter().find(|one| one.kind != Kind::Matching && !one.skip) {
-        let what = format!("`{}` looks at a machine, and only `matching` is tested here", other.kind.key());
-        return refuse(&format!("{}:{}: {what}", args.gossfile, other.place.line));
-    }
-    let results = evaluate(&spec, &Findings::default(), Utc::now());
-    if results.is_empty() {
-        return refuse(&format!("{}: found 0 tests", args.gossfile));
-    }
+    let (results, is_late) = match results_in_time(args, &spec).await? {
+        Ok(results) => results,
+        Err(Interrupted(signal)) => return Ok(Exit::Cancelled(signal)),
+    };
     let chosen = |choice| args.options.contains(&choice);
     let options = format::Options {
         sort: chosen(Choice::Sort),
@@ -124,20 +194,97 @@ fn validate(args: &Validate, colour: bool) -> anyhow::Result<Exit> {
         colour: colour && std::io::stdout().is_terminal(),
     };
     let output = format::render(&results, args.format.format(), options, Utc::now());
-    std::io::stdout().write_all(output.text.as_bytes()).context("failed to write the results")?;
-    Ok(Exit::Status(output.status))
+    print(&output.text)?;
+    if is_late {
+        tell(&format!("error: the tests did not pass within {:?}\n", args.retry_timeout));
+    }
+    Ok(Exit::Status(if is_late { RETRY_TIMEOUT } else { output.status }))
+}
+
+/// Everything that the files ask, on the lines of the files. None: what is wrong was told.
+fn spec(loaded: &Loaded, colour: bool) -> Option<Spec> {
+    let mut sources: Option<Sources> = None;
+    let (mut resources, mut diagnostics) = (Vec::new(), Vec::new());
+    for rendered in &loaded.files {
+        let name = shown(rendered);
+        let (mut file, found) = match &mut sources {
+            Some(sources) => {
+                let (file, _, found) = spec::parse_into(sources, &name, &rendered.text);
+                (file, found)
+            }
+            None => {
+                let (file, first, found) = spec::parse(&name, &rendered.text);
+                sources = Some(first);
+                (file, found)
+            }
+        };
+        diagnostics.extend(found);
+        for resource in &mut file.resources {
+            let places = resource.assertions.iter_mut().map(|assertion| &mut assertion.place);
+            for place in places.chain([&mut resource.place]) {
+                place.file = rendered.file.as_str().into();
+                place.line = rendered.source_line(place.line);
+            }
+        }
+        resources.extend(file.resources);
+    }
+    let sources = sources?;
+    diagnostic::sort(&mut diagnostics, &sources);
+    tell(&diagnostic::report(&diagnostics, &sources, colour));
+    (!diagnostic::has_errors(&diagnostics)).then(|| Spec::new(resources))
+}
+
+/// A mistake is shown with the lines of the text that it is in, which templates may have made.
+fn shown(rendered: &Rendered) -> String {
+    let is_as_written = rendered.lines.iter().zip(1..).all(|(line, number)| *line == number);
+    if is_as_written { rendered.file.clone() } else { format!("{} (rendered)", rendered.file) }
+}
+
+/// By the signal of this number.
+struct Interrupted(i32);
+
+/// The results of the last try, and whether it came too late.
+async fn results_in_time(args: &Validate, spec: &Spec) -> anyhow::Result<Result<(Vec<TestResult>, bool), Interrupted>> {
+    let begin = Instant::now();
+    loop {
+        let findings = match machine::probe(spec).await? {
+            Probed::Found(findings) => findings,
+            Probed::Cancelled(signal) => return Ok(Err(Interrupted(signal))),
+        };
+        let results = evaluate(spec, &findings, Utc::now());
+        let passed = results.iter().all(|result| result.outcome != Outcome::Failure);
+        if passed || args.retry_timeout.is_zero() {
+            return Ok(Ok((results, false)));
+        }
+        if begin.elapsed() + args.sleep > args.retry_timeout {
+            return Ok(Ok((results, true)));
+        }
+        tell(&format!("not all tests pass; again in {:?}\n", args.sleep));
+        tokio::time::sleep(args.sleep).await;
+    }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("failed to write to standard output")
 }
 
 fn refuse(message: &str) -> anyhow::Result<Exit> {
-    load::tell(&format!("error: {message}\n"));
+    tell(&format!("error: {}\n", report::one_line(message)));
     Ok(Exit::Status(BAD_CONFIG))
 }
 
-fn read(path: &Utf8Path) -> anyhow::Result<String> {
-    if path == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("failed to read standard input")?;
-        return Ok(text);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_those_of_go() {
+        for (text, milliseconds) in [("0", 0), ("500ms", 500), ("10s", 10_000), ("1m30s", 90_000), ("1.5h", 5_400_000)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "10", "s", "-1s", "1x", "1e99h", "99999999999999999999h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
-    std::fs::read_to_string(path).with_context(|| format!("failed to read `{path}`"))
 }

@@ -160,7 +160,7 @@ async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
         Command::Collect(args) => collect::run(&args, colour),
         Command::Schema(args) => schema::run(&args),
         Command::Eval(args) => eval::run(&args, colour),
-        Command::Goss(args) => goss::run(&args, colour),
+        Command::Goss(args) => goss::run(&args, colour).await,
         Command::Cleanup(args) => cleanup::run(&args),
         Command::Job(_) => job::run().await,
     }

@@ -12,6 +12,11 @@
 
 pub mod evaluate;
 pub mod finding;
+pub mod format;
+mod golang;
+pub mod load;
+pub mod matcher;
+pub mod probe;
 pub mod spec;
 pub mod template;
 pub mod verdict;
