@@ -1,3 +1,5 @@
+//! Loading from a folder that is a map: imports, globs, variables, and what is refused.
+
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! Mistakes in templates, in the words of Go, with their lines.
+
 use super::refuse;
 
 #[test]
