@@ -1,3 +1,5 @@
+//! Every function, with the values that Go, goss and Sprig document for it.
+
 use std::fs;
 
 use super::super::functions::TOPICS;

@@ -1,3 +1,5 @@
+//! The language: actions, pipelines, variables, loops, definitions, as Go documents them.
+
 use super::check;
 
 #[test]

@@ -1,3 +1,5 @@
+//! From a line of rendered text back to the line of the file that wrote it.
+
 use super::render;
 
 /// For each rendered line the source line that wrote it.
