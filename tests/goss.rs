@@ -221,3 +221,20 @@ fn an_interrupt_ends_the_commands_of_tests() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(begin.elapsed().as_secs() < 90);
 }
+
+#[test]
+fn nothing_that_a_test_quotes_is_obeyed_by_githubs_runner() {
+    let command = "printf '##[error]a\\n::error::b\\nsame\\n'";
+    let goss = format!(
+        "command:\n  x:\n    exec: {command}\n    exit-status: 0\n    stdout: \"##[error]a\\n::error::b\\nother\\n\"\n"
+    );
+    let folder = Folder::of(&[("goss.yaml", &goss)]);
+    for form in ["rspecish", "documentation", "json", "junit", "structured", "tap"] {
+        let mut command = Command::cargo_bin("ovenbird").unwrap();
+        command.current_dir(folder.0.path()).env("GITHUB_ACTIONS", "true").args(["goss", "validate", "-f", form]);
+        let told = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        assert!(told.contains("error::b"), "{form}: the test quotes what was printed:\n{told}");
+        assert!(!told.contains("##["), "{form}:\n{told}");
+        assert!(!told.lines().any(|line| line.trim_start().starts_with("::")), "{form}:\n{told}");
+    }
+}
