@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 pub const WIRE_VERSION: u32 = 1;
 
 /// Fields of events that hold words of our own. Redacted, they would be no events any more.
-pub const WORDS: [&str; 7] = ["type", "phase", "stream", "unit", "outcome", "conclusion", "kind"];
+pub const WORDS: [&str; 10] =
+    ["type", "phase", "stream", "unit", "outcome", "conclusion", "kind", "suite", "verdict", "level"];
 
 /// A job's stable name: a slug of its matrix values, safe as file name, check name and GitLab job name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -111,6 +112,10 @@ pub enum Body {
     Warning(Failure),
     /// What made the job (or a step) fail.
     Failure(Failure),
+    /// Something about the finished image was tested. One that failed is told by this alone, with no [`Body::Failure`].
+    Tested(Box<Tested>),
+    /// The tests of the finished image have ended.
+    TestsFinished(TestsFinished),
     /// A finished file.
     Artifact(Artifact),
     /// A file that helps to understand a failure is in the job's folder.
@@ -136,6 +141,8 @@ pub enum Phase {
     Inspect,
     /// Writing the output files and their digests.
     Convert,
+    /// Booting a copy of the finished image, and testing it.
+    Test,
 }
 
 impl Phase {
@@ -149,6 +156,7 @@ impl Phase {
             Self::Seal => "seal",
             Self::Inspect => "inspect",
             Self::Convert => "convert",
+            Self::Test => "test",
         }
     }
 }
@@ -206,6 +214,148 @@ pub struct JobFinished {
     /// Path of the job's `manifest.json`, when there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<Utf8PathBuf>,
+    /// What the image's tests came to, when there were any. An image whose tests failed was built, and its job failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+}
+
+/// One thing about a finished image that was tested.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Tested {
+    pub suite: Suite,
+    /// The type of the resource (`service`); `check` for what is always tested.
+    pub kind: String,
+    /// The resource's id as goss prints it; the check's name (`failed-units`).
+    pub id: String,
+    /// What of the resource (`running`); none for a check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub property: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    pub verdict: Verdict,
+    /// What was found, and what was expected; empty for what passed. Guests wrote some of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The line of the goss file, or of the waiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Lines of the console or the journal that tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excerpt: Vec<String>,
+    pub seconds: f64,
+}
+
+impl Tested {
+    /// What it is called: `service nginx: running`, `check failed-units`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let property = self.property.as_ref().map(|property| format!(": {property}")).unwrap_or_default();
+        format!("{} {}{property}", self.kind, self.id)
+    }
+
+    /// It as a failure (or a warning) that a person reads.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        let name = self.name();
+        let message = if self.message.is_empty() { name } else { format!("{name}: {}", self.message) };
+        Failure {
+            message,
+            place: self.place.clone(),
+            hint: self.hint.clone(),
+            excerpt: self.excerpt.clone(),
+            ..Failure::default()
+        }
+    }
+}
+
+/// Where a test comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Suite {
+    /// Of the user: an assertion of a goss file.
+    Goss,
+    /// Of ours: what is always tested.
+    Checks,
+}
+
+/// What a test came to; or all of them together: the worst of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    Passed,
+    /// Not looked at.
+    Skipped,
+    /// It does not hold, and the definition says why and until when that is accepted.
+    Waived,
+    /// It does not hold, which is only worth a warning.
+    Warned,
+    /// It passed when it was tried once more, with a fresh copy of the image.
+    Flaky,
+    Failed,
+}
+
+impl Verdict {
+    /// The verdict's name in events, reports and records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Skipped => "skipped",
+            Self::Waived => "waived",
+            Self::Warned => "warned",
+            Self::Flaky => "flaky",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// How much is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// One boot, with everything that needs no second one.
+    Standard,
+    /// A second boot, another copy, and a larger disk besides.
+    Full,
+}
+
+impl Level {
+    /// The level's name in definitions, events and records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// The tests of an image, together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TestsFinished {
+    /// Failed, flaky or passed.
+    pub verdict: Verdict,
+    pub level: Level,
+    pub passed: u32,
+    pub failed: u32,
+    pub warned: u32,
+    pub waived: u32,
+    pub skipped: u32,
+    /// How often all of it was tried.
+    pub attempts: u32,
+    /// From power-on to the login over SSH, in the first boot of the last attempt; none: it never came to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_seconds: Option<f64>,
+    /// From the start of the tests to the verdict.
+    pub seconds: f64,
+    /// The file that was booted, inside the job's folder or as it was named; none for a host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 /// A failure as a person reads it: what, where, what to do.

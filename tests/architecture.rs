@@ -19,10 +19,11 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("expression", Some(&[])),
     ("matrix", Some(&["diagnostic", "expression", "source"])),
     // The closed sets of a job's types (formats, shells, accelerators) are the definition's words too.
-    ("definition", Some(&["source", "diagnostic", "expression", "matrix", "plan"])),
+    ("definition", Some(&["source", "diagnostic", "event", "expression", "matrix", "plan", "smoke"])),
     // What it writes to GitHub is about jobs.
     ("forge", Some(&["event", "expression"])),
-    ("plan", Some(&["definition", "diagnostic", "event", "expression", "matrix", "secret", "source"])),
+    // Of `smoke`, what goss files say: the types of `spec`, and the names of checks.
+    ("plan", Some(&["definition", "diagnostic", "event", "expression", "matrix", "secret", "smoke", "source"])),
     ("init", Some(&["source"])),
     ("secret", Some(&["plan"])),
     // Of `source` and `diagnostic`, the places in goss files that messages and verdicts name.
@@ -52,6 +53,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
             "platform",
             "program",
             "secret",
+            "smoke",
             "step",
         ]),
     ),

@@ -34,6 +34,7 @@ fn job(image: &Utf8Path) -> Job {
         env: Vec::new(),
         steps: Vec::new(),
         outputs: Vec::new(),
+        tests: None,
         secrets: Vec::new(),
     }
 }
@@ -54,7 +55,7 @@ fn spec(image: &Utf8Path) -> job::Qemu {
 
 fn with(image: &Utf8Path, change: impl FnOnce(&mut job::Qemu)) -> Job {
     let mut job = job(image);
-    let job::Platform::Qemu(spec) = &mut job.platform;
+    let job::Platform::Qemu(spec) = &mut job.platform else { panic!("it is built in QEMU") };
     change(spec);
     job
 }

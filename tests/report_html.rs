@@ -77,7 +77,10 @@ impl Script {
     fn end(&mut self, end: f64, begin: f64, outcome: Outcome, reason: Option<&str>) {
         let seconds = end - begin;
         let reason = reason.map(str::to_owned);
-        self.at(end, Body::JobFinished(Box::new(JobFinished { outcome, seconds, reason, manifest: None })));
+        self.at(
+            end,
+            Body::JobFinished(Box::new(JobFinished { outcome, seconds, reason, manifest: None, verdict: None })),
+        );
     }
 
     fn save(&self, folder: &Utf8Path) -> Utf8PathBuf {

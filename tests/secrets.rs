@@ -102,7 +102,7 @@ async fn events(folder: &Utf8Path, secrets: &Secrets) -> Vec<Event> {
     let (summary, mut events) = tokio::join!(steps, collect);
     assert_eq!(summary.outcome, Outcome::Failure, "the last command fails");
     let reason = summary.failure.map(|failure| failure.message);
-    let finished = JobFinished { outcome: Outcome::Failure, seconds: 1.0, reason, manifest: None };
+    let finished = JobFinished { outcome: Outcome::Failure, seconds: 1.0, reason, manifest: None, verdict: None };
     events.push(Event::now(Some(JobId("test".to_owned())), Body::JobFinished(Box::new(finished))));
     events
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,7 @@ fn job(id: &str) -> Job {
         env: Vec::new(),
         steps: Vec::new(),
         outputs: vec![Output { format: DiskFormat::Qcow2, compress: None }],
+        tests: None,
         secrets: Vec::new(),
     }
 }
@@ -78,6 +80,7 @@ fn lab(script: &str, ids: &[&str]) -> Lab {
         out: root.join("out"),
         cache: root.join("cache"),
         jobs: ids.iter().map(|id| job(id)).collect(),
+        tasks: BTreeMap::new(),
         max_parallel: 2,
         fail_fast: false,
         secrets: Secrets::default(),

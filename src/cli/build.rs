@@ -1,5 +1,6 @@
 //! `ovenbird build`: runs the jobs of a plan, each as its own process.
 
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -85,6 +86,7 @@ pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
         out: folders.out.clone(),
         cache: folders.cache,
         jobs,
+        tasks: BTreeMap::new(),
         max_parallel: max_parallel.map_or_else(default_parallel, |max| max as usize),
         fail_fast: plan.fail_fast,
         secrets,

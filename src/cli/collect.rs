@@ -130,7 +130,7 @@ fn story(job: &Job, collected: &Collected, partial: bool, scratch: &Utf8Path) ->
         None => {
             let outcome = if partial { Outcome::Skipped } else { Outcome::Failure };
             let reason = Some("there is no record that can be taken for this job".to_owned());
-            let finished = JobFinished { outcome, seconds: 0.0, reason, manifest: None };
+            let finished = JobFinished { outcome, seconds: 0.0, reason, manifest: None, verdict: None };
             events.push(event(Some(&job.id), Body::JobFinished(Box::new(finished))));
         }
     }
@@ -185,7 +185,7 @@ fn events_of(manifest: &Manifest) -> Vec<Event> {
     }
     events.extend(manifest.artifacts.iter().map(|artifact| event(time, Body::Artifact(artifact.clone()))));
     let seconds = seconds(manifest.finished - manifest.started);
-    let finished = JobFinished { outcome: Outcome::Success, seconds, reason: None, manifest: None };
+    let finished = JobFinished { outcome: Outcome::Success, seconds, reason: None, manifest: None, verdict: None };
     events.push(event(manifest.finished, Body::JobFinished(Box::new(finished))));
     events
 }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::file;
 use super::inspect::Inspection;
-use crate::event::{Artifact, JobId, Outcome, Phase};
-use crate::plan::job::{self, Job};
+use crate::event::{Artifact, JobId, Outcome, Phase, TestsFinished, Verdict};
+use crate::plan::job::{self, Firmware, Job};
 
 /// The version of both documents.
 pub const VERSION: u32 = 1;
@@ -57,6 +57,12 @@ pub struct Manifest {
     pub phases: Vec<PhaseTime>,
     pub steps: Vec<StepRecord>,
     pub artifacts: Vec<Artifact>,
+    /// The machine that it was built on: who boots the image needs the like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
+    /// What the tests of the finished image came to; none: it was not tested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<Tests>,
     pub inspection: Inspection,
     pub tool: Tool,
 }
@@ -129,6 +135,38 @@ pub struct Source {
     /// `sha256:…`; none for what was bootstrapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+}
+
+/// A machine's shape.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    pub firmware: Firmware,
+    /// Bytes.
+    pub memory: u64,
+    pub cpus: u32,
+    /// Who logged in.
+    pub user: String,
+}
+
+/// What tests of the image came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tests {
+    #[serde(flatten)]
+    pub finished: TestsFinished,
+    /// Digest of the file that was booted, lowercase hexadecimal.
+    pub sha256: String,
+    /// When the verdict came.
+    pub time: DateTime<Utc>,
+    /// Names of what failed, was flaky, was warned of or waived.
+    pub remarks: Vec<TestRemark>,
+}
+
+/// A test that did not simply pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestRemark {
+    /// `service nginx: running`, `check failed-units`.
+    pub name: String,
+    pub verdict: Verdict,
 }
 
 /// What ran the machine.
@@ -332,6 +370,8 @@ mod tests {
                 virtual_size: 4096,
                 sha256: sha256.to_owned(),
             }],
+            machine: Some(Machine { firmware: Firmware::Bios, memory: 1 << 30, cpus: 2, user: "root".to_owned() }),
+            tests: None,
             inspection: Inspection { inspected: true, reason: None },
             tool: Tool { name: "ovenbird".to_owned(), version: "0.0.0".to_owned() },
         }
@@ -391,6 +431,12 @@ mod tests {
               "sha256": "aa"
             }
           ],
+          "machine": {
+            "firmware": "bios",
+            "memory": 1073741824,
+            "cpus": 2,
+            "user": "root"
+          },
           "inspection": {
             "inspected": true
           },

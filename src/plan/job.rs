@@ -7,10 +7,13 @@
 use std::fmt;
 
 use camino::Utf8PathBuf;
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use crate::event::JobId;
+use crate::event::{JobId, Level, Place};
 use crate::expression::{self, Environment, EvalError, Expr};
+use crate::smoke::checks::Check;
+use crate::smoke::spec::Resource;
 
 /// The version of the wire form of [`Job`].
 pub const WIRE_VERSION: u32 = 2;
@@ -45,8 +48,59 @@ pub struct Job {
     pub steps: Vec<Step>,
     /// At least one.
     pub outputs: Vec<Output>,
+    /// How the finished image is tested; none: it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<Tests>,
     /// Names of the sensitive variables that the job uses, sorted.
     pub secrets: Vec<String>,
+}
+
+/// How a finished image is tested.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Tests {
+    pub level: Level,
+    /// Seconds that the machine may take from power-on to the login; none: as long as `connect` allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_budget: Option<u64>,
+    /// Seconds that everything may take, boots included.
+    pub timeout: u64,
+    /// Seconds for which goss's assertions are looked at again while one fails; 0: once.
+    pub retry_timeout: u64,
+    /// What is accepted although it is wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Waiver>,
+    /// What goss files and the definition ask, rendered and merged.
+    pub resources: Vec<Resource>,
+}
+
+impl Tests {
+    /// Twenty minutes: without KVM a boot takes one or two, and `full` has three.
+    pub const TIMEOUT: u64 = 20 * 60;
+
+    /// What is tested where nobody says anything: what is always tested, once.
+    #[must_use]
+    pub fn new(level: Level) -> Self {
+        Self {
+            level,
+            boot_budget: None,
+            timeout: Self::TIMEOUT,
+            retry_timeout: 0,
+            waivers: Vec::new(),
+            resources: Vec::new(),
+        }
+    }
+}
+
+/// A check whose failure is accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Waiver {
+    pub check: Check,
+    pub reason: String,
+    /// The last day on which it holds.
+    pub until: NaiveDate,
+    pub place: Place,
 }
 
 /// What a build belongs to, as far as it is known: its record says so.
@@ -200,6 +254,8 @@ pub enum Unresolved {
 #[serde(tag = "builder", rename_all = "kebab-case")]
 pub enum Platform {
     Qemu(Qemu),
+    /// A machine that runs already: it can be tested, not built.
+    Host(Host),
 }
 
 impl Platform {
@@ -208,8 +264,41 @@ impl Platform {
     pub fn builder(&self) -> &'static str {
         match self {
             Self::Qemu(_) => "qemu",
+            Self::Host(_) => "host",
         }
     }
+
+    /// The processor's architecture, where it is known before the machine is asked.
+    #[must_use]
+    pub fn arch(&self) -> Option<Arch> {
+        self.qemu().map(|qemu| qemu.arch)
+    }
+
+    /// The machine in QEMU, if it is one.
+    #[must_use]
+    pub fn qemu(&self) -> Option<&Qemu> {
+        match self {
+            Self::Qemu(qemu) => Some(qemu),
+            Self::Host(_) => None,
+        }
+    }
+}
+
+/// A machine that is reached over SSH with the user's own key or agent, and known by the user's `known_hosts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Host {
+    pub host: String,
+    pub port: u16,
+    /// Another user than `root` must have `sudo` without a password.
+    pub user: String,
+    /// A private key's file; none: the agent's keys, then the usual files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Utf8PathBuf>,
+    /// Files of known hosts' keys.
+    pub known_hosts: Vec<Utf8PathBuf>,
+    /// Seconds until the login must have come.
+    pub timeout: u64,
 }
 
 /// A machine in QEMU on this computer.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 
-use super::job::{Condition, DiskFormat, Kernel, Platform, Source, Step};
+use super::job::{Condition, DiskFormat, Kernel, Source, Step};
 use super::model::Plan;
 use super::scope;
 use crate::definition::{self, Definition, Setting};
@@ -65,7 +65,7 @@ fn false_everywhere(condition: &definition::Condition) -> Diagnostic {
 fn outputs(definition: &Definition, plan: &Plan) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for job in &plan.jobs {
-        let Platform::Qemu(qemu) = &job.platform;
+        let Some(qemu) = job.platform.qemu() else { continue };
         let name = plan.platforms.get(&job.id).map(String::as_str).unwrap_or_default();
         let Some(platform) = definition.platforms.iter().find(|platform| platform.name == name) else { continue };
         let cloud = matches!(&qemu.source, Source::Debian(debian) if debian.kernel == Kernel::Cloud);

@@ -60,7 +60,16 @@ pub fn table(plan: &Plan, jobs: &[Job]) -> String {
 }
 
 fn row(plan: &Plan, job: &Job) -> [String; 8] {
-    let Platform::Qemu(qemu) = &job.platform;
+    let id = job.id.to_string();
+    let platform = plan.platforms.get(&job.id).cloned().unwrap_or_default();
+    let steps = steps_of(job);
+    let qemu = match &job.platform {
+        Platform::Qemu(qemu) => qemu,
+        Platform::Host(host) => {
+            let nothing = String::new;
+            return [id, platform, host.host.clone(), nothing(), nothing(), nothing(), nothing(), steps];
+        }
+    };
     let source = match &qemu.source {
         Source::Debian(debian) => format!("debian {}", debian.suite),
         Source::Image(image) => image.image.rsplit('/').next().unwrap_or_default().to_owned(),
@@ -73,20 +82,23 @@ fn row(plan: &Plan, job: &Job) -> [String; 8] {
         None => output.format.as_str().to_owned(),
         Some(compression) => format!("{}.{}", output.format.as_str(), compression.extension()),
     });
-    let never = job.steps.iter().filter(|step| step.condition == super::job::Condition::Never).count();
     [
-        job.id.to_string(),
-        plan.platforms.get(&job.id).cloned().unwrap_or_default(),
+        id,
+        platform,
         source,
         qemu.arch.debian().to_owned(),
         firmware.to_owned(),
         format!("{} CPU, {}", qemu.cpus, show_size(qemu.memory)),
         outputs.collect::<Vec<_>>().join(" "),
-        match never {
-            0 => job.steps.len().to_string(),
-            never => format!("{} ({never} skipped)", job.steps.len()),
-        },
+        steps,
     ]
+}
+
+fn steps_of(job: &Job) -> String {
+    match job.steps.iter().filter(|step| step.condition == super::job::Condition::Never).count() {
+        0 => job.steps.len().to_string(),
+        never => format!("{} ({never} skipped)", job.steps.len()),
+    }
 }
 
 fn summary(plan: &Plan, jobs: &[Job]) -> String {

@@ -223,6 +223,7 @@ fn job(
         env: env.0,
         steps,
         outputs,
+        tests: None,
         secrets: resolver.secrets.iter().cloned().collect(),
     })
 }
@@ -282,13 +283,13 @@ fn named_files(sources: &Sources) -> Vec<DefinitionFile> {
 
 /// What `${{ platform.… }}` reads.
 pub(super) fn platform_context(name: &str, platform: &Platform) -> Object {
-    let Platform::Qemu(qemu) = platform;
-    let firmware = match qemu.firmware {
+    let arch = platform.arch().map(super::job::Arch::debian);
+    let firmware = platform.qemu().map(|qemu| match qemu.firmware {
         super::job::Firmware::Bios => "bios",
         super::job::Firmware::Uefi => "uefi",
-    };
-    let pairs = [("name", name), ("builder", platform.builder()), ("arch", qemu.arch.debian()), ("firmware", firmware)];
-    pairs.into_iter().map(|(key, value)| (key, Value::from(value))).collect()
+    });
+    let pairs = [("name", Some(name)), ("builder", Some(platform.builder())), ("arch", arch), ("firmware", firmware)];
+    pairs.into_iter().map(|(key, value)| (key, value.map_or(Value::Null, Value::from))).collect()
 }
 
 fn outputs(resolver: &mut Resolver<'_>, scope: &Scope) -> Vec<Output> {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use camino::Utf8Path;
 use insta::assert_snapshot;
 
-use super::job::{Action, Condition, Job, Platform, Step};
+use super::job::{Action, Condition, Job, Step};
 use super::{Facts, Given, HashFiles, Plan, resolve_variables, select};
 use crate::definition::{self, among};
 use crate::diagnostic;
@@ -407,7 +407,7 @@ fn a_key_that_only_some_cells_have_leaves_the_default_in_the_others() {
         plan.jobs
             .iter()
             .map(|job| {
-                let Platform::Qemu(qemu) = &job.platform;
+                let qemu = job.platform.qemu().unwrap();
                 qemu.cpus
             })
             .collect::<Vec<_>>()
@@ -425,7 +425,7 @@ fn a_list_can_come_whole_from_one_expression() {
     "#;
     let source = plan(text).map(|plan| {
         plan.jobs.first().map(|job| {
-            let Platform::Qemu(qemu) = &job.platform;
+            let qemu = job.platform.qemu().unwrap();
             format!("{:?}", qemu.source)
         })
     });
@@ -702,7 +702,7 @@ fn what_git_and_ci_say_stands_wherever_an_expression_can() {
     2 (line 11): Run never, never
        "never" lines [11] shell Default
     "#);
-    let Platform::Qemu(qemu) = &plan.jobs[1].platform;
+    let qemu = plan.jobs[1].platform.qemu().unwrap();
     assert_eq!((qemu.cpus, plan.jobs[1].env[0].value.to_string()), (4, "main".to_owned()));
 }
 

@@ -1,5 +1,7 @@
 //! From a job to a started machine: the one `match` over the platforms.
 
+use camino::Utf8PathBuf;
+
 use super::Machine;
 #[cfg(feature = "qemu")]
 use super::qemu;
@@ -26,7 +28,34 @@ pub async fn prepare(ctx: &JobCtx, job: &Job) -> anyhow::Result<Prepared> {
             let _ = ctx;
             anyhow::bail!("this ovenbird was built without the platform `qemu`")
         }
+        Platform::Host(host) => anyhow::bail!("nothing can be built on `{}`, which is only tested", host.host),
     }
+}
+
+/// Makes a throw-away copy of an image that is there ready to be started, on a machine as the job's.
+///
+/// # Errors
+/// As [`prepare`]; or the image is of an unknown format.
+pub async fn prepare_copy(ctx: &JobCtx, job: &Job, copy: &Copy) -> anyhow::Result<Prepared> {
+    match &job.platform {
+        #[cfg(feature = "qemu")]
+        Platform::Qemu(spec) => Ok(Prepared::Qemu(Box::new(qemu::prepare_copy(ctx, spec, copy).await?))),
+        #[cfg(not(feature = "qemu"))]
+        Platform::Qemu(_) => {
+            let _ = (ctx, copy);
+            anyhow::bail!("this ovenbird was built without the platform `qemu`")
+        }
+        Platform::Host(host) => anyhow::bail!("`{}` is a machine that runs already: it boots no image", host.host),
+    }
+}
+
+/// A copy of an image, to be tested or looked at: the image's file is only read.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// Absolute.
+    pub image: Utf8PathBuf,
+    /// Bytes by which its disk is larger than the image's.
+    pub grow: u64,
 }
 
 impl Prepared {

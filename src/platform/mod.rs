@@ -14,11 +14,12 @@ use crate::event::{Failure, Kept};
 use crate::guest::Guest;
 use crate::image::seal::SealPlan;
 
+pub mod host;
 mod launch;
 #[cfg(feature = "qemu")]
 pub mod qemu;
 
-pub use launch::{Prepared, prepare};
+pub use launch::{Copy, Prepared, prepare, prepare_copy};
 
 /// A machine that was launched for a build.
 #[async_trait]

@@ -58,7 +58,13 @@ fn run_saying(text: &str) -> Vec<Event> {
         sha256: text(),
     };
     let finished = |outcome| {
-        Body::JobFinished(Box::new(JobFinished { outcome, seconds: 1.0, reason: Some(text()), manifest: None }))
+        Body::JobFinished(Box::new(JobFinished {
+            outcome,
+            seconds: 1.0,
+            reason: Some(text()),
+            manifest: None,
+            verdict: None,
+        }))
     };
     let step = |outcome| {
         Body::StepFinished(StepFinished {

@@ -119,6 +119,11 @@ fn body(body: &Body) -> Vec<String> {
             let (file, size) = (text::line(&artifact.file), text::bytes(artifact.size));
             format!("   artifact {file}: {size}, sha256 {}", text::line(&artifact.sha256))
         }
+        Body::Tested(test) => format!("   test {}: {}", test.verdict.as_str(), text::line(&test.name())),
+        Body::TestsFinished(end) => {
+            let (passed, failed, seconds) = (end.passed, end.failed, text::duration(end.seconds));
+            format!("-- tests {}: {passed} passed, {failed} failed after {seconds}", end.verdict.as_str())
+        }
         Body::Kept(kept) => format!("   kept {}", text::line(&kept.file)),
         Body::Progress { .. } | Body::RunStarted { .. } | Body::RunFinished { .. } => return Vec::new(),
     };

@@ -307,7 +307,13 @@ mod tests {
     #[test]
     fn a_job_that_failed_with_a_reason_only_has_a_failure() {
         let mut run = Run::default();
-        let end = JobFinished { outcome: Outcome::Failure, seconds: 1.0, reason: Some("gone".into()), manifest: None };
+        let end = JobFinished {
+            outcome: Outcome::Failure,
+            seconds: 1.0,
+            reason: Some("gone".into()),
+            manifest: None,
+            verdict: None,
+        };
         run.take(&at(0.0, Some("a"), Body::JobFinished(Box::new(end))));
         assert_eq!(run.merged()[0].trouble.failure.message, "gone");
     }

@@ -49,7 +49,13 @@ fn progress(what: &str, done: u64, total: u64) -> Body {
 }
 
 pub(super) fn finished(outcome: Outcome, seconds: f64, reason: Option<&str>) -> Body {
-    Body::JobFinished(Box::new(JobFinished { outcome, seconds, reason: reason.map(str::to_owned), manifest: None }))
+    Body::JobFinished(Box::new(JobFinished {
+        outcome,
+        seconds,
+        reason: reason.map(str::to_owned),
+        manifest: None,
+        verdict: None,
+    }))
 }
 
 fn step_finished(step: usize, name: &str, outcome: Outcome, conclusion: Outcome, seconds: f64) -> Body {

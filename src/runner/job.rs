@@ -144,8 +144,13 @@ async fn live(start: Start, secrets: &Secrets, events: Events, cancel: Cancellat
             built.and_then(|manifest| closed.map(|()| manifest))
         }
     };
-    let mut finished =
-        JobFinished { outcome: Outcome::Success, seconds: begin.elapsed().as_secs_f64(), reason: None, manifest: None };
+    let mut finished = JobFinished {
+        outcome: Outcome::Success,
+        seconds: begin.elapsed().as_secs_f64(),
+        reason: None,
+        manifest: None,
+        verdict: None,
+    };
     match result {
         Ok(manifest) => finished.manifest = Some(manifest),
         Err(error) if cancel.is_cancelled() && is_cancelled(&error) => {
@@ -361,8 +366,13 @@ mod tests {
             seconds: 1.0,
             attempts: 1,
         };
-        let finished =
-            JobFinished { outcome: Outcome::Failure, seconds: 1.0, reason: Some("test".to_owned()), manifest: None };
+        let finished = JobFinished {
+            outcome: Outcome::Failure,
+            seconds: 1.0,
+            reason: Some("test".to_owned()),
+            manifest: None,
+            verdict: None,
+        };
         for body in [
             Body::PhaseStarted { phase: Phase::Source },
             Body::Output { step: None, stream: Stream::Stderr, line: "he".to_owned() },

@@ -134,6 +134,7 @@ impl Handle {
             run: config.run.clone(),
             out: config.out.clone(),
             cache: config.cache.clone(),
+            task: config.tasks.get(&job.id).cloned().unwrap_or_default(),
             job,
         };
         let journal = journal.clone();

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 use chrono::{DateTime, Utc};
 
@@ -9,9 +10,9 @@ use crate::context::JobCtx;
 use crate::event::{Artifact, Phase, StepFinished};
 use crate::image::inspect::Inspection;
 use crate::image::manifest::{
-    Accelerator, Ci, Definition, Manifest, PhaseTime, Source, StepRecord, Tool, VERSION as MANIFEST_VERSION,
+    Accelerator, Ci, Definition, Machine, Manifest, PhaseTime, Source, StepRecord, Tool, VERSION as MANIFEST_VERSION,
 };
-use crate::plan::job::{Job, Platform};
+use crate::plan::job::Job;
 use crate::platform::Facts;
 
 /// A manifest in the making.
@@ -48,7 +49,7 @@ impl Record {
         inspection: Inspection,
         artifacts: Vec<Artifact>,
     ) -> anyhow::Result<Utf8PathBuf> {
-        let Platform::Qemu(qemu) = &job.platform;
+        let qemu = job.platform.qemu().context("only a machine in QEMU can be built")?;
         let manifest = Manifest {
             version: MANIFEST_VERSION,
             job: job.id.clone(),
@@ -68,6 +69,13 @@ impl Record {
             phases: self.phases,
             steps: self.steps.into_iter().map(step).collect(),
             artifacts,
+            machine: Some(Machine {
+                firmware: qemu.firmware,
+                memory: qemu.memory,
+                cpus: qemu.cpus,
+                user: qemu.connect.user.clone(),
+            }),
+            tests: None,
             inspection,
             tool: Tool::this(),
         };

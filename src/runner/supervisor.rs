@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::policy::{Decision, Policy};
 use super::process::{Control, Ended, Handle, Message};
-use super::wire::Line;
+use super::wire::{Line, Task};
 use crate::event::{Body, Cell, Event, Failure, JobFinished, JobId, Outcome};
 use crate::journal::Journal;
 use crate::journal::cleanup::{Places, clean_job};
@@ -41,6 +41,8 @@ pub struct Config {
     /// Absolute, real, and there.
     pub cache: Utf8PathBuf,
     pub jobs: Vec<Job>,
+    /// What is to be done with jobs that are not to be built.
+    pub tasks: BTreeMap<JobId, Task>,
     pub max_parallel: usize,
     pub fail_fast: bool,
     pub secrets: Secrets,
@@ -343,7 +345,7 @@ impl Supervisor<'_> {
 
     fn finish(&mut self, id: &JobId, outcome: Outcome, seconds: f64, reason: Option<String>) {
         self.outcomes.insert(id.clone(), outcome);
-        let finished = JobFinished { outcome, seconds, reason, manifest: None };
+        let finished = JobFinished { outcome, seconds, reason, manifest: None, verdict: None };
         self.tell(Some(id), Body::JobFinished(Box::new(finished)));
     }
 

@@ -35,7 +35,20 @@ pub struct Start {
     pub out: Utf8PathBuf,
     /// The cache folder, absolute and real.
     pub cache: Utf8PathBuf,
+    #[serde(default)]
+    pub task: Task,
     pub job: Job,
+}
+
+/// What is to be done with a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// Its image is built, and tested if it has tests.
+    #[default]
+    Build,
+    /// Its tests are run with an image that is there (absolute), or with the machine that its platform names.
+    Test { image: Option<Utf8PathBuf> },
 }
 
 /// A line of a job process's standard output.

@@ -10,6 +10,7 @@
 //! does. Everything but probing is pure. May know of `guest`, and of `source` and `diagnostic`, which say where in a goss
 //! file a mistake is; never of platforms.
 
+pub mod checks;
 pub mod evaluate;
 pub mod finding;
 pub mod format;

@@ -4,9 +4,11 @@ mod parse;
 mod table;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::event::Place;
@@ -51,17 +53,23 @@ impl Spec {
 }
 
 /// Something of the machine that is looked at.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Resource {
     pub kind: Kind,
     /// The key in the file, as results name it.
     pub id: String,
     /// The real object where the overriding attribute (`path`, `name`, `exec` …) says another than the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub meta: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip: bool,
     /// What is not an assertion: `timeout`, `server`, `allow-insecure`, `content`, `as-reader` …, as written.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub settings: Map<String, Value>,
     /// In goss's order for the type; the first is the gate where the type has one.
     pub assertions: Vec<Assertion>,
@@ -94,7 +102,7 @@ impl Resource {
 }
 
 /// One attribute that is compared.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Assertion {
     /// As goss prints it (`linkedto`, `Body`, `version`).
     pub property: &'static str,
@@ -104,7 +112,8 @@ pub struct Assertion {
 }
 
 /// The types of resources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     Addr,
     Command,

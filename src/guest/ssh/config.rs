@@ -1,7 +1,7 @@
 //! Who logs in, where, and how both sides know each other.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use russh::keys::ssh_key::LineEnding;
@@ -29,16 +29,34 @@ impl SshConfig {
     }
 }
 
-/// Which host key the guest must show. There is no way to accept any.
+/// Which host key the guest must show. There is no way to accept any at any time.
 #[derive(Clone, Debug)]
 pub enum HostKey {
     /// The public key line of the key that was put into the guest.
     Known(String),
     /// The public key lines that the guest announced over a trusted way, its console.
     OneOf(Vec<String>),
+    /// The key that it shows first, which is then the only one: for a machine that makes its own keys, at an address where
+    /// nobody else can answer, such as the port that our own QEMU forwards to its guest.
+    First(Arc<OnceLock<PublicKey>>),
 }
 
 impl HostKey {
+    /// None was shown yet.
+    #[must_use]
+    pub fn first() -> Self {
+        Self::First(Arc::default())
+    }
+
+    /// Whether a key that the guest shows is the expected one.
+    pub(super) fn accepts(&self, expected: &[PublicKey], shown: &PublicKey) -> bool {
+        let is_the_same = |expected: &PublicKey| expected.key_data() == shown.key_data();
+        match self {
+            Self::Known(_) | Self::OneOf(_) => expected.iter().any(is_the_same),
+            Self::First(first) => is_the_same(first.get_or_init(|| shown.clone())),
+        }
+    }
+
     /// The keys, parsed.
     ///
     /// # Errors
@@ -47,6 +65,7 @@ impl HostKey {
         let lines = match self {
             Self::Known(line) => std::slice::from_ref(line),
             Self::OneOf(lines) => lines.as_slice(),
+            Self::First(first) => return Ok(first.get().cloned().into_iter().collect()),
         };
         if lines.is_empty() {
             return Err(GuestError::Connection("no host key is known to verify the guest by".to_owned()));
@@ -141,6 +160,10 @@ pub(super) fn client_config(config: &SshConfig, host_keys: &[PublicKey]) -> clie
 }
 
 fn algorithms(keys: &[PublicKey]) -> Vec<Algorithm> {
+    if keys.is_empty() {
+        // Whatever it has is its first.
+        return Preferred::default().key.into_owned();
+    }
     let mut algorithms = Vec::new();
     for key in keys {
         let of_key = match key.algorithm() {

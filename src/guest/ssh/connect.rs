@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::config::{SshConfig, client_config};
+use super::config::{HostKey, SshConfig, client_config};
 use super::session::Ssh;
 use crate::guest::GuestError;
 
@@ -151,7 +151,8 @@ async fn login(
 ) -> Result<Connection, Miss> {
     let (lost_in, lost) = watch::channel(None);
     let refused = Arc::new(Mutex::new(None));
-    let verifier = Verifier { expected: expected.clone(), refused: refused.clone(), lost: lost_in };
+    let host_key = config.host_key.clone();
+    let verifier = Verifier { host_key, expected: expected.clone(), refused: refused.clone(), lost: lost_in };
     let mut handle = match client::connect_stream(client, stream, verifier).await {
         Ok(handle) => handle,
         Err(russh::Error::NoCommonAlgo { kind: russh::AlgorithmKind::Key, theirs, .. }) => {
@@ -189,6 +190,7 @@ fn name(key: &PublicKey) -> String {
 
 /// Checks the server's key, and remembers how the connection ended.
 pub(super) struct Verifier {
+    host_key: HostKey,
     expected: Arc<[PublicKey]>,
     refused: Arc<Mutex<Option<String>>>,
     lost: watch::Sender<Option<String>>,
@@ -200,7 +202,7 @@ impl client::Handler for Verifier {
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
         let got = match shown {
             PublicKeyOrCertificate::PublicKey { key, .. } => {
-                if self.expected.iter().any(|expected| expected.key_data() == key.key_data()) {
+                if self.host_key.accepts(&self.expected, key) {
                     return Ok(true);
                 }
                 name(key)

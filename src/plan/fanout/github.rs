@@ -6,7 +6,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{Runners, TooMany};
-use crate::plan::job::{Job, Platform};
+use crate::plan::job::{Arch, Job};
 use crate::plan::model::Plan;
 use crate::secret::{MASK, Redactor};
 
@@ -56,7 +56,6 @@ pub fn matrix(plan: &Plan, jobs: &[Job], runners: &Runners, redactor: &Redactor)
 }
 
 fn leg(plan: &Plan, job: &Job, runners: &Runners) -> Map<String, Json> {
-    let Platform::Qemu(qemu) = &job.platform;
     let runs_on = match runners.of(job) {
         [label] => json!(label),
         labels => json!(labels),
@@ -65,7 +64,7 @@ fn leg(plan: &Plan, job: &Job, runners: &Runners) -> Map<String, Json> {
         ("job", json!(job.id)),
         ("runs-on", runs_on),
         ("platform", json!(plan.platforms.get(&job.id))),
-        ("arch", json!(qemu.arch.debian())),
+        ("arch", json!(job.platform.arch().map(Arch::debian))),
     ];
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -229,7 +229,7 @@ mod tests {
     fn three_jobs_of_two_architectures_go_to_their_runners_two_at_a_time() {
         let plan = plan("[bookworm, collect, trixie]", "max-parallel: 2, ");
         let mut jobs = jobs_of(&plan);
-        let Platform::Qemu(qemu) = &mut jobs[2].platform;
+        let Platform::Qemu(qemu) = &mut jobs[2].platform else { panic!("it is built in QEMU") };
         qemu.arch = Arch::Arm64;
         let mut tags = Runners::default();
         tags.set(Arch::Amd64, vec!["kvm".to_owned()]);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 pub use github::{Matrix, matrix};
 pub use gitlab::{Pipeline, TooLong, pipeline};
 
-use super::job::{Arch, Job, Platform};
+use super::job::{Arch, Job};
 
 /// Where jobs run, by architecture: labels of GitHub's runners, or tags of GitLab's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,8 +32,7 @@ impl Runners {
     }
 
     fn of(&self, job: &Job) -> &[String] {
-        let Platform::Qemu(qemu) = &job.platform;
-        self.0.get(qemu.arch.debian()).map_or(&[], Vec::as_slice)
+        job.platform.arch().and_then(|arch| self.0.get(arch.debian())).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -54,6 +53,7 @@ mod tests {
 
     use super::*;
     use crate::definition::{self, among};
+    use crate::plan::job::Platform;
     use crate::plan::{Given, Plan, resolve_variables};
     use crate::secret::Secrets;
 
@@ -76,7 +76,7 @@ mod tests {
     fn an_architecture_has_its_own_runner() {
         let plan = plan("[bookworm, trixie]", "");
         let mut jobs = jobs_of(&plan);
-        let Platform::Qemu(qemu) = &mut jobs[1].platform;
+        let Platform::Qemu(qemu) = &mut jobs[1].platform else { panic!("it is built in QEMU") };
         qemu.arch = Arch::Arm64;
         let redactor = Secrets::default().redactor();
         let json = matrix(&plan, &jobs, &Runners::of_github(), &redactor).unwrap().json;

@@ -58,6 +58,7 @@ pub(super) struct Launched {
     pub pipe: Pipe,
     pub console: Console,
     pub keys: Arc<Keys>,
+    pub host_key: HostKey,
     pub connect: Connect,
     pub disk: DiskFile,
     /// Files that are of no use once the machine has ended.
@@ -72,6 +73,7 @@ pub(super) struct Launched {
 pub struct QemuMachine {
     accelerator: Accelerator,
     keys: Arc<Keys>,
+    host_key: HostKey,
     connect: Connect,
     disk: DiskFile,
     residue: Vec<Utf8PathBuf>,
@@ -116,6 +118,7 @@ impl QemuMachine {
         let mut machine = Self {
             accelerator: launched.accelerator,
             keys: launched.keys,
+            host_key: launched.host_key,
             connect: launched.connect,
             disk: launched.disk,
             residue: launched.residue,
@@ -242,7 +245,7 @@ impl Machine for QemuMachine {
             port: self.port,
             user: self.keys.user.clone(),
             key: Arc::clone(&self.keys.login.key),
-            host_key: HostKey::Known(self.keys.host.public_line.clone()),
+            host_key: self.host_key.clone(),
             ciphers: match self.accelerator {
                 Accelerator::Kvm => CipherOrder::Native,
                 Accelerator::Tcg => CipherOrder::Emulated,

@@ -36,4 +36,4 @@ mod testing;
 mod witness;
 
 pub use machine::QemuMachine;
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Prepared, prepare, prepare_copy};

@@ -13,9 +13,10 @@ use super::program::{self, Qemu};
 use super::seed::{self, Keys};
 use crate::context::JobCtx;
 use crate::event::Body;
+use crate::guest::ssh::HostKey;
 use crate::image;
 use crate::plan::job::{self, Source};
-use crate::platform::Facts;
+use crate::platform::{Copy, Facts};
 
 /// A machine that can be started.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Prepared {
     source_digest: Option<String>,
     /// See [`crate::image::seal::SealPlan`].
     traces: Vec<String>,
+    /// A copy of a finished image makes its own host keys, as it does for whoever launches it.
+    makes_host_keys: bool,
 }
 
 /// Finds what the machine needs and brings its source. What can be missing is looked for before anything is downloaded.
@@ -61,7 +64,31 @@ pub async fn prepare(ctx: &JobCtx, spec: &job::Qemu) -> anyhow::Result<Prepared>
             (disk, image::fetch::described(image), Some(fetched.digest), Vec::new())
         }
     };
-    Ok(Prepared { spec: spec.clone(), qemu, choice, firmware, disk, source, source_digest, traces })
+    Ok(Prepared {
+        spec: spec.clone(),
+        qemu,
+        choice,
+        firmware,
+        disk,
+        source,
+        source_digest,
+        traces,
+        makes_host_keys: false,
+    })
+}
+
+/// [`prepare`] for a throw-away copy of an image: whatever the spec's own source is.
+///
+/// # Errors
+/// As [`prepare`].
+pub async fn prepare_copy(ctx: &JobCtx, spec: &job::Qemu, copy: &Copy) -> anyhow::Result<Prepared> {
+    let image = job::Image { image: copy.image.to_string(), checksum: None };
+    let disk_size = match copy.grow {
+        0 => None,
+        grow => Some(image::fetch::fetch(ctx, &image).await?.virtual_size + grow),
+    };
+    let spec = job::Qemu { source: Source::Image(image), disk_size, ..spec.clone() };
+    Ok(Prepared { makes_host_keys: true, ..prepare(ctx, &spec).await? })
 }
 
 impl Prepared {
@@ -72,10 +99,11 @@ impl Prepared {
     pub async fn launch(self, ctx: &JobCtx) -> anyhow::Result<QemuMachine> {
         let keys = Keys::generate(&self.spec.connect.user)?;
         keys.hide(ctx.events.redactor())?;
-        let smbios = seed::write_credentials(ctx, &keys)?;
+        let host_key = (!self.makes_host_keys).then_some(&keys.host);
+        let smbios = seed::write_credentials(ctx, &keys, host_key)?;
         let seed = match self.spec.source {
             Source::Debian(_) => None,
-            Source::Image(_) => Some(seed::write_seed(ctx, &keys).await?),
+            Source::Image(_) => Some(seed::write_seed(ctx, &keys, host_key).await?),
         };
         let hardware = Hardware {
             name: format!("ovenbird-{}", ctx.id),
@@ -96,6 +124,11 @@ impl Prepared {
             accelerator: self.choice.accelerator,
             pipe,
             console: Console::new(ctx.events.redactor()),
+            host_key: if self.makes_host_keys {
+                HostKey::first()
+            } else {
+                HostKey::Known(keys.host.public_line.clone())
+            },
             keys: Arc::new(keys),
             connect: self.spec.connect.clone(),
             disk: self.disk.clone(),

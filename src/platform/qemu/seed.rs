@@ -53,13 +53,19 @@ impl Keys {
     }
 }
 
-/// Writes the SMBIOS strings, one file each.
+/// Writes the SMBIOS strings, one file each; without a host key, the guest makes its own.
 ///
 /// # Errors
 /// A file can't be written.
-pub(super) fn write_credentials(ctx: &JobCtx, keys: &Keys) -> anyhow::Result<Vec<Utf8PathBuf>> {
-    let mut strings =
-        vec![("host-key.credential", host_key_credential(&keys.host.private_text()?, &keys.host.public_line))];
+pub(super) fn write_credentials(
+    ctx: &JobCtx,
+    keys: &Keys,
+    host_key: Option<&KeyPair>,
+) -> anyhow::Result<Vec<Utf8PathBuf>> {
+    let mut strings = Vec::new();
+    if let Some(host) = host_key {
+        strings.push(("host-key.credential", host_key_credential(&host.private_text()?, &host.public_line)));
+    }
     if keys.user == "root" {
         strings.push(("login.credential", login_credential(&keys.login.public_line)));
     }
@@ -88,13 +94,15 @@ fn host_key_credential(private: &str, public_line: &str) -> String {
     format!("io.systemd.credential.binary:tmpfiles.extra={}", STANDARD.encode(lines))
 }
 
-/// Makes the NoCloud volume.
+/// Makes the NoCloud volume; without a host key, the guest makes its own.
 ///
 /// # Errors
 /// A file can't be written, or `mkfs.vfat` or `mcopy` is missing or fails.
-pub(super) async fn write_seed(ctx: &JobCtx, keys: &Keys) -> anyhow::Result<Utf8PathBuf> {
+pub(super) async fn write_seed(ctx: &JobCtx, keys: &Keys, host_key: Option<&KeyPair>) -> anyhow::Result<Utf8PathBuf> {
     let (volume, folder) = (ctx.work.join("seed.img"), ctx.work.join("seed"));
-    let user_data = user_data(&keys.user, &keys.login.public_line, &keys.host.private_text()?, &keys.host.public_line);
+    let host_key = host_key.map(|key| anyhow::Ok((key.private_text()?, key.public_line.as_str()))).transpose()?;
+    let host_key = host_key.as_ref().map(|(private, public)| (private.as_str(), *public));
+    let user_data = user_data(&keys.user, &keys.login.public_line, host_key);
     let write = || {
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("user-data"), user_data)?;
@@ -125,14 +133,13 @@ fn meta_data(instance: &str) -> String {
 
 /// The user data. Its users are none but the one that is asked for, so that a build does not leave the image with a user
 /// that only cloud-init's defaults wanted.
-fn user_data(user: &str, login: &str, host_private: &str, host_public: &str) -> String {
-    let (login, host_public) = (login.trim(), host_public.trim());
-    let mut private = String::new();
-    for line in host_private.lines() {
-        private.push_str("    ");
-        private.push_str(line);
-        private.push('\n');
-    }
+fn user_data(user: &str, login: &str, host_key: Option<(&str, &str)>) -> String {
+    let login = login.trim();
+    let host_key = host_key.map(|(private, public)| {
+        let private: String = private.lines().map(|line| format!("    {line}\n")).collect();
+        format!("ssh_keys:\n  ed25519_private: |\n{private}  ed25519_public: \"{}\"\n", public.trim())
+    });
+    let host_key = host_key.unwrap_or_default();
     let users = if user == "root" {
         "users: []\n".to_owned()
     } else {
@@ -144,7 +151,7 @@ fn user_data(user: &str, login: &str, host_private: &str, host_public: &str) -> 
     format!(
         "#cloud-config\n\
          ssh_deletekeys: true\n\
-         ssh_keys:\n  ed25519_private: |\n{private}  ed25519_public: \"{host_public}\"\n\
+         {host_key}\
          disable_root: false\n\
          {users}\
          ssh_authorized_keys:\n  - \"{login}\"\n\
@@ -161,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_seed_of_root_makes_no_user() {
-        insta::assert_snapshot!(user_data("root", "ssh-ed25519 LOGIN ovenbird\n", PRIVATE, "ssh-ed25519 HOST ovenbird"), @r#"
+        insta::assert_snapshot!(user_data("root", "ssh-ed25519 LOGIN ovenbird\n", Some((PRIVATE, "ssh-ed25519 HOST ovenbird"))), @r#"
         #cloud-config
         ssh_deletekeys: true
         ssh_keys:
@@ -181,7 +188,7 @@ mod tests {
 
     #[test]
     fn another_user_gets_the_key_beside_the_defaults_of_the_image() {
-        insta::assert_snapshot!(user_data("debian", "ssh-ed25519 LOGIN ovenbird", PRIVATE, "ssh-ed25519 HOST ovenbird"), @r#"
+        insta::assert_snapshot!(user_data("debian", "ssh-ed25519 LOGIN ovenbird", Some((PRIVATE, "ssh-ed25519 HOST ovenbird"))), @r#"
         #cloud-config
         ssh_deletekeys: true
         ssh_keys:

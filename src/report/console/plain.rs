@@ -128,6 +128,11 @@ pub(super) fn sentence(body: &Body) -> Option<String> {
             format!("Wrote {} ({}).", text::line(&artifact.file), text::bytes(artifact.size))
         }
         Body::Kept(kept) => format!("Kept {}: {}.", text::line(&kept.file), kept_as(kept.kind)),
+        Body::Tested(test) => format!("{}: {}", test.verdict.as_str(), text::line(&test.name())),
+        Body::TestsFinished(end) => {
+            let (passed, failed, seconds) = (end.passed, end.failed, text::duration(end.seconds));
+            format!("Tests {}: {passed} passed, {failed} failed after {seconds}.", end.verdict.as_str())
+        }
         Body::Progress { what, done, total, unit } => format!("{}: {}", text::line(what), amount(*done, *total, *unit)),
         // The closing table ends the run.
         Body::RunFinished { .. } => return None,
@@ -153,6 +158,7 @@ pub(super) fn activity(phase: Phase) -> &'static str {
         Phase::Seal => "Sealing the machine and shutting it down.",
         Phase::Inspect => "Inspecting the finished disk.",
         Phase::Convert => "Writing the output files.",
+        Phase::Test => "Testing a copy of the finished image.",
     }
 }
 

@@ -233,6 +233,7 @@ fn job(root: Utf8PathBuf, steps: Vec<Step>) -> Job {
         env: Vec::new(),
         steps,
         outputs: Vec::new(),
+        tests: None,
         secrets: Vec::new(),
     }
 }
