@@ -108,8 +108,9 @@ fn conclude(ending: Ending, reported: anyhow::Result<()>, colour: bool) -> anyho
     match (ending, reported) {
         (Ending::Success, reported) => reported.map(|()| Exit::Done),
         (Ending::Failure, Ok(())) => Ok(Exit::Failed),
+        (Ending::TestsFailed, Ok(())) => Ok(Exit::TestsFailed),
         (Ending::Cancelled(signal), Ok(())) => Ok(Exit::Cancelled(signal)),
-        (Ending::Failure, Err(error)) => Err(error),
+        (Ending::Failure | Ending::TestsFailed, Err(error)) => Err(error),
         (Ending::Cancelled(signal), Err(error)) => {
             super::exit::report(&error, colour);
             Ok(Exit::Cancelled(signal))
@@ -245,6 +246,8 @@ mod tests {
         let unwritten = || Err(anyhow::anyhow!("failed to write `junit.xml`"));
         assert!(conclude(Ending::Success, unwritten(), false).is_err());
         assert_eq!(conclude(Ending::Success, Ok(()), false).unwrap(), Exit::Done);
+        assert_eq!(conclude(Ending::TestsFailed, Ok(()), false).unwrap(), Exit::TestsFailed);
+        assert!(conclude(Ending::TestsFailed, unwritten(), false).is_err());
         assert_eq!(conclude(Ending::Cancelled(15), unwritten(), false).unwrap(), Exit::Cancelled(15));
     }
 

@@ -65,6 +65,47 @@ pub async fn fetch_with(ctx: &JobCtx, image: &Image, limits: &Limits) -> anyhow:
     Ok(Fetched { path, format, digest: format!("sha256:{sha256}"), virtual_size })
 }
 
+/// An image of this machine that can be booted from: read it, never write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    pub path: Utf8PathBuf,
+    /// As in [`Fetched`].
+    pub format: String,
+    /// Bytes of the disk inside.
+    pub virtual_size: u64,
+}
+
+/// Finds out what an image of this machine is, and unpacks it into the cache if it is packed. Nobody says what its digest
+/// must be, so that of one that is not packed is not taken.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn open(ctx: &JobCtx, path: &Utf8Path) -> anyhow::Result<Opened> {
+    let metadata = std::fs::metadata(path).with_context(|| format!("failed to open the image `{path}`"))?;
+    if !metadata.is_file() {
+        bail!("the image `{path}` is not a file");
+    }
+    let path = if Packing::of(path)?.is_some() {
+        let image = Image { image: path.to_string(), checksum: None };
+        local(ctx, path, &image, &Limits::default()).await?.0
+    } else {
+        path.to_owned()
+    };
+    let probed = probe::probe(ctx, &path).await?;
+    Ok(Opened { path, format: probed.format.to_owned(), virtual_size: probed.virtual_size })
+}
+
+/// The SHA-256 of a file, lowercase hexadecimal.
+///
+/// # Errors
+/// It can't be read, or the job is cancelled.
+pub async fn digest(ctx: &JobCtx, path: &Utf8Path) -> anyhow::Result<String> {
+    let len = std::fs::metadata(path).with_context(|| format!("failed to open `{path}`"))?.len();
+    let name = path.file_name().unwrap_or(path.as_str());
+    let (path, meter) = (path.to_owned(), Meter::new(ctx, format!("verify {name}"), 0, Some(len)));
+    file::blocking(ctx, move |stop| file::sha256(&path, meter, stop)).await
+}
+
 /// The URL of something on the web; none for a local path.
 fn web(place: &str) -> anyhow::Result<Option<Url>> {
     if !place.starts_with("http://") && !place.starts_with("https://") {

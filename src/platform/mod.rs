@@ -33,6 +33,9 @@ pub trait Machine: Send {
     /// Which machine ran, for the manifest.
     fn facts(&self) -> Facts;
 
+    /// Seconds from power-on to the login over SSH; none before it.
+    fn login_seconds(&self) -> Option<f64>;
+
     /// What seal must remove of the way in that this machine was given, and of the build's other traces.
     fn seal_plan(&self) -> SealPlan;
 

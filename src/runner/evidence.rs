@@ -15,6 +15,7 @@ use crate::platform::Machine;
 /// Names in a job's folder.
 pub(super) const CONSOLE: &str = "console.txt";
 pub(super) const JOURNAL: &str = "journal.txt";
+pub(super) const SCREENSHOT: &str = "screenshot.png";
 
 /// How long a guest may take to tell its journal: an emulated one needs seconds to begin with it.
 const JOURNAL_DEADLINE: Duration = Duration::from_secs(10);
@@ -50,6 +51,17 @@ pub(super) async fn keep(ctx: &JobCtx, machine: &mut dyn Machine, guest: Option<
     }
 }
 
+/// Tells of what is there of a test's machine, in a folder of its own inside the job's.
+pub(super) async fn tell_of_test(ctx: &JobCtx, folder: &str) {
+    let files = [(CONSOLE, KeptKind::Console), (SCREENSHOT, KeptKind::Screenshot), (JOURNAL, KeptKind::Journal)];
+    for (file, kind) in files {
+        let file = format!("{folder}/{file}");
+        if std::fs::metadata(ctx.out.join(&file)).is_ok_and(|kept| kept.len() > 0) {
+            tell(ctx, &file, kind).await;
+        }
+    }
+}
+
 /// Tells of the console of a machine that is off already.
 pub(super) async fn keep_console(ctx: &JobCtx) {
     if ctx.out.join(CONSOLE).exists() {
@@ -62,7 +74,7 @@ async fn tell(ctx: &JobCtx, file: &str, kind: KeptKind) {
 }
 
 /// Asks the guest for its journal and writes it down; none when it does not tell.
-async fn keep_journal(ctx: &JobCtx, guest: &dyn Guest) -> Option<()> {
+pub(super) async fn keep_journal(ctx: &JobCtx, guest: &dyn Guest) -> Option<()> {
     let command = Command::new(TELL_JOURNAL);
     let told = tokio::time::timeout(JOURNAL_DEADLINE, guest.capture(&command, &ctx.cancel)).await;
     let told = told.ok()?.ok()?.stdout;

@@ -12,14 +12,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::evidence::{self, CONSOLE, JOURNAL, disarmed};
+use super::evidence::{self, CONSOLE, JOURNAL, SCREENSHOT, disarmed};
 use super::record::Record;
-use super::wire::{self, HEARTBEAT, HEARTBEAT_LINE, Start};
+use super::test;
+use super::wire::{self, HEARTBEAT, HEARTBEAT_LINE, Start, Task};
 use crate::context::{Cancelled, Events, JobCtx, clean_line, failure_of, is_cancelled};
-use crate::event::{Artifact, Body, Event, Failure, JobFinished, JobId, Outcome, Phase, WORDS};
+use crate::event::{Artifact, Body, Event, Failure, JobFinished, JobId, Outcome, Phase, TestsFinished, Verdict, WORDS};
 use crate::guest::Guest;
 use crate::guest::local::Local;
 use crate::image::inspect::Inspection;
+use crate::image::manifest::Tests;
 use crate::image::seal::Sealed;
 use crate::image::{convert, inspect, seal};
 use crate::journal::cleanup::Places;
@@ -138,10 +140,10 @@ async fn live(start: Start, secrets: &Secrets, events: Events, cancel: Cancellat
     let result = match House::open(&start, events.clone(), cancel.clone()) {
         Err(error) => Err(error),
         Ok(house) => {
-            let built = within_time(&cancel, build(&house.ctx, &start.job, secrets)).await;
-            let disarmed = disarm_console(&house.ctx.out);
+            let done = within_time(&cancel, work(&house.ctx, &start, secrets)).await;
+            let disarmed = disarm_consoles(&house.ctx.out);
             let closed = disarmed.and(house.close());
-            built.and_then(|manifest| closed.map(|()| manifest))
+            done.and_then(|done| closed.map(|()| done))
         }
     };
     let mut finished = JobFinished {
@@ -152,7 +154,15 @@ async fn live(start: Start, secrets: &Secrets, events: Events, cancel: Cancellat
         verdict: None,
     };
     match result {
-        Ok(manifest) => finished.manifest = Some(manifest),
+        Ok(done) => {
+            finished.manifest = done.manifest;
+            finished.verdict = done.tests.as_ref().map(|tests| tests.verdict);
+            let told = done.tests.filter(|tests| tests.verdict == Verdict::Failed).map(|tests| test::reason(&tests));
+            finished.reason = done.untested.or(told);
+            if finished.reason.is_some() {
+                finished.outcome = Outcome::Failure;
+            }
+        }
         Err(error) if cancel.is_cancelled() && is_cancelled(&error) => {
             finished.outcome = Outcome::Cancelled;
             finished.reason = Some("cancelled".to_owned());
@@ -168,6 +178,27 @@ async fn live(start: Start, secrets: &Secrets, events: Events, cancel: Cancellat
     let outcome = finished.outcome;
     events.emit(Body::JobFinished(Box::new(finished))).await;
     outcome
+}
+
+/// What a job came to.
+#[derive(Default)]
+struct Done {
+    /// What was built.
+    manifest: Option<Utf8PathBuf>,
+    tests: Option<TestsFinished>,
+    /// Why what was built could not be tested; already reported.
+    untested: Option<String>,
+}
+
+async fn work(ctx: &JobCtx, start: &Start, secrets: &Secrets) -> anyhow::Result<Done> {
+    match &start.task {
+        Task::Build => build(ctx, &start.job, secrets).await,
+        Task::Test { image } => {
+            let subject = test::Subject::of(&start.job, image.as_deref())?;
+            let tested = ctx.events.phase(Phase::Test, test::run(ctx, &start.job, &subject)).await?;
+            Ok(Done { tests: Some(tested.finished), ..Done::default() })
+        }
+    }
 }
 
 /// A failure that was already reported where it happened.
@@ -202,7 +233,10 @@ impl House {
         let places = Places::new(&start.out, &start.cache);
         let out = start.out.join(&id.0);
         std::fs::create_dir_all(&out).with_context(|| format!("failed to create `{out}`"))?;
-        remove_old_outputs(&out, &start.job.name)?;
+        if start.task == Task::Build {
+            remove_old_outputs(&out, &start.job.name)?;
+        }
+        test::remove_old_outputs(&out)?;
         let journal = Journal::create(&places.job_journal(&start.run, &id.0), &start.run)?;
         let work = places.job_work(&start.run, &id.0);
         let pending = journal.intent(Resource::Path(work.clone()))?;
@@ -228,7 +262,7 @@ fn remove_old_outputs(out: &Utf8Path, stem: &str) -> anyhow::Result<()> {
     let compressed = [Compression::Zstd, Compression::Gzip, Compression::Xz]
         .map(|compression| Output { format: DiskFormat::Raw, compress: Some(compression) });
     let images = plain.into_iter().chain(compressed).map(|output| output.file_name(stem));
-    let others = ["manifest.json", "SHA256SUMS", CONSOLE, "screenshot.png", JOURNAL].map(str::to_owned);
+    let others = ["manifest.json", "SHA256SUMS", CONSOLE, SCREENSHOT, JOURNAL].map(str::to_owned);
     for name in images.chain(others) {
         let path = out.join(name);
         crate::journal::cleanup::remove(&path).with_context(|| format!("failed to remove the old `{path}`"))?;
@@ -236,14 +270,18 @@ fn remove_old_outputs(out: &Utf8Path, stem: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes out of the console's file what a terminal or a CI runner would obey, for someone may print it. Secrets never come
-/// into it.
-fn disarm_console(out: &Utf8Path) -> anyhow::Result<()> {
-    let path = out.join(CONSOLE);
+/// Takes out of the consoles' files what a terminal or a CI runner would obey, for someone may print them. Secrets never
+/// come into them.
+fn disarm_consoles(out: &Utf8Path) -> anyhow::Result<()> {
+    std::iter::once(out.to_owned()).chain(test::folders(out)).try_for_each(|folder| disarm_console(&folder))
+}
+
+fn disarm_console(folder: &Utf8Path) -> anyhow::Result<()> {
+    let path = folder.join(CONSOLE);
     if !path.exists() {
         return Ok(());
     }
-    let part = out.join(".console.txt.part");
+    let part = folder.join(".console.txt.part");
     let rewrite = || {
         let mut reader = BufReader::new(File::open(&path)?);
         let mut writer = BufWriter::new(File::create(&part)?);
@@ -258,8 +296,8 @@ fn disarm_console(out: &Utf8Path) -> anyhow::Result<()> {
     rewrite().with_context(|| format!("failed to clean `{path}`"))
 }
 
-/// From a resolved job to files and a manifest; returns the manifest's path.
-async fn build(ctx: &JobCtx, job: &Job, secrets: &Secrets) -> anyhow::Result<Utf8PathBuf> {
+/// From a resolved job to files and a manifest, and what the tests of the image say.
+async fn build(ctx: &JobCtx, job: &Job, secrets: &Secrets) -> anyhow::Result<Done> {
     let mut record = Record::new();
     let prepared = record.phase(ctx, Phase::Source, platform::prepare(ctx, job)).await?;
     let booted = async {
@@ -291,8 +329,37 @@ async fn build(ctx: &JobCtx, job: &Job, secrets: &Secrets) -> anyhow::Result<Utf
         Err(error) => Err(error),
     };
     machine.destroy(ctx).await;
+    drop(machine);
     let (inspection, artifacts) = finished?;
-    record.write(job, &ctx.out, inspection, artifacts)
+    let tested = test_artifacts(ctx, job, &artifacts, &mut record).await;
+    if let Err(error) = &tested
+        && !is_cancelled(error)
+    {
+        ctx.events.emit(Body::Failure(failure_of(error))).await;
+    }
+    // What was built stays, and its record with it, whatever the tests say.
+    let (tests, untested) = match tested {
+        Ok(tests) => (tests, None),
+        Err(error) if is_cancelled(&error) => return Err(error),
+        Err(error) => (None, Some(format!("the image could not be tested: {error:#}"))),
+    };
+    let finished = tests.as_ref().map(|tests| tests.finished.clone());
+    let manifest = record.write(job, &ctx.out, inspection, artifacts, tests)?;
+    Ok(Done { manifest: Some(manifest), tests: finished, untested })
+}
+
+/// Tests what was built, if the job has tests.
+async fn test_artifacts(
+    ctx: &JobCtx,
+    job: &Job,
+    artifacts: &[Artifact],
+    record: &mut Record,
+) -> anyhow::Result<Option<Tests>> {
+    if job.tests.is_none() {
+        return Ok(None);
+    }
+    let subject = test::Subject::built(&ctx.out, artifacts)?;
+    record.phase(ctx, Phase::Test, test::run(ctx, job, &subject)).await.map(Some)
 }
 
 /// What needs the machine to run: the steps, and its clean end.

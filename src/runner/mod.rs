@@ -4,9 +4,11 @@
 //! which job runs when, without waiting for anything. `job` is the life of one job, as phases, inside its own process:
 //!
 //! ```text
-//! source ─▶ boot ─▶ steps ─▶ seal ─▶ inspect ─▶ convert ─▶ manifest
+//! source ─▶ boot ─▶ steps ─▶ seal ─▶ inspect ─▶ convert ─▶ (test) ─▶ manifest
 //!    └────────┴───────┴────────┴────────┴──────────┴─▶ (failed, cancelled) evidence ─▶ destroy ─▶ clean work folder
 //! ```
+//!
+//! `test` boots throw-away copies of the finished image. Images whose tests fail stay, and so does their manifest.
 //!
 //! May know of every room but `cli` and `report`.
 
@@ -16,4 +18,5 @@ pub mod policy;
 mod process;
 mod record;
 pub mod supervisor;
+mod test;
 pub mod wire;

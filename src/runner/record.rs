@@ -10,7 +10,8 @@ use crate::context::JobCtx;
 use crate::event::{Artifact, Phase, StepFinished};
 use crate::image::inspect::Inspection;
 use crate::image::manifest::{
-    Accelerator, Ci, Definition, Machine, Manifest, PhaseTime, Source, StepRecord, Tool, VERSION as MANIFEST_VERSION,
+    Accelerator, Ci, Definition, Machine, Manifest, PhaseTime, Source, StepRecord, Tests, Tool,
+    VERSION as MANIFEST_VERSION,
 };
 use crate::plan::job::Job;
 use crate::platform::Facts;
@@ -48,6 +49,7 @@ impl Record {
         out: &Utf8Path,
         inspection: Inspection,
         artifacts: Vec<Artifact>,
+        tests: Option<Tests>,
     ) -> anyhow::Result<Utf8PathBuf> {
         let qemu = job.platform.qemu().context("only a machine in QEMU can be built")?;
         let manifest = Manifest {
@@ -75,7 +77,7 @@ impl Record {
                 cpus: qemu.cpus,
                 user: qemu.connect.user.clone(),
             }),
-            tests: None,
+            tests,
             inspection,
             tool: Tool::this(),
         };

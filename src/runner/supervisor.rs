@@ -3,7 +3,7 @@
 //! Each process has a small task (`process`) that only carries messages. A job that crashes, hangs or is killed is
 //! reported as such with its last lines, its journal is cleaned, and the others go on.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::policy::{Decision, Policy};
 use super::process::{Control, Ended, Handle, Message};
 use super::wire::{Line, Task};
-use crate::event::{Body, Cell, Event, Failure, JobFinished, JobId, Outcome};
+use crate::event::{Body, Cell, Event, Failure, JobFinished, JobId, Outcome, Verdict};
 use crate::journal::Journal;
 use crate::journal::cleanup::{Places, clean_job};
 use crate::plan::job::Job;
@@ -61,6 +61,8 @@ pub enum Ending {
     Success,
     /// At least one job failed.
     Failure,
+    /// At least one job failed, and those that did failed by the tests of their images alone.
+    TestsFailed,
     /// By the signal of this number.
     Cancelled(i32),
 }
@@ -78,6 +80,7 @@ pub async fn run(config: Config, report: &mut dyn FnMut(&Event)) -> anyhow::Resu
         policy: Policy::new(ids.clone(), config.max_parallel, config.fail_fast),
         handles: BTreeMap::new(),
         outcomes: BTreeMap::new(),
+        only_tests: BTreeSet::new(),
         cancelled: None,
         places,
         journal,
@@ -111,6 +114,8 @@ struct Supervisor<'a> {
     policy: Policy,
     handles: BTreeMap<JobId, Running>,
     outcomes: BTreeMap<JobId, Outcome>,
+    /// Jobs that failed by their tests alone.
+    only_tests: BTreeSet<JobId>,
     /// The first signal's number.
     cancelled: Option<i32>,
     places: Places,
@@ -162,14 +167,10 @@ impl Supervisor<'_> {
     }
 
     async fn end(self, begin: Instant) -> anyhow::Result<Ending> {
-        let ending = match self.cancelled {
-            Some(signal) => Ending::Cancelled(signal),
-            None if self.outcomes.values().all(|outcome| *outcome == Outcome::Success) => Ending::Success,
-            None => Ending::Failure,
-        };
+        let ending = self.ending();
         let outcome = match ending {
             Ending::Success => Outcome::Success,
-            Ending::Failure => Outcome::Failure,
+            Ending::Failure | Ending::TestsFailed => Outcome::Failure,
             Ending::Cancelled(_) => Outcome::Cancelled,
         };
         let seconds = begin.elapsed().as_secs_f64();
@@ -179,6 +180,20 @@ impl Supervisor<'_> {
         self.journal.close().context("failed to remove the run's journal")?;
         let _ = std::fs::remove_dir(&self.places.journals);
         Ok(ending)
+    }
+
+    /// What a failed job made fail-fast cancel is no failure of its own.
+    fn ending(&self) -> Ending {
+        if let Some(signal) = self.cancelled {
+            return Ending::Cancelled(signal);
+        }
+        if self.outcomes.values().all(|outcome| *outcome == Outcome::Success) {
+            return Ending::Success;
+        }
+        let failed = self.outcomes.iter().filter(|(_, outcome)| **outcome == Outcome::Failure);
+        let failed: Vec<&JobId> = failed.map(|(job, _)| job).collect();
+        let tests_alone = !failed.is_empty() && failed.iter().all(|job| self.only_tests.contains(*job));
+        if tests_alone { Ending::TestsFailed } else { Ending::Failure }
     }
 
     fn tell(&mut self, job: Option<&JobId>, body: Body) {
@@ -314,6 +329,9 @@ impl Supervisor<'_> {
         self.clean(id).await;
         if let (Some(finished), true) = (running.finished.take(), ended.is_orderly()) {
             let outcome = finished.outcome;
+            if outcome == Outcome::Failure && finished.verdict == Some(Verdict::Failed) {
+                self.only_tests.insert(id.clone());
+            }
             self.outcomes.insert(id.clone(), outcome);
             self.tell(Some(id), Body::JobFinished(Box::new(finished)));
             return outcome;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::finding::{Actual, Findings, Found};
 use super::golang;
 use super::matcher::Matcher;
+use super::probe::Answers;
 use super::spec::{Assertion, Kind, Resource, Spec};
 use super::verdict::{MatcherResult, Outcome, TestResult};
 
@@ -17,6 +18,14 @@ use super::verdict::{MatcherResult, Outcome, TestResult};
 pub fn evaluate(spec: &Spec, findings: &Findings, now: DateTime<Utc>) -> Vec<TestResult> {
     let resources = spec.resources.iter().enumerate();
     resources.flat_map(|(index, resource)| Evaluation { resource, index, findings, now }.results()).collect()
+}
+
+/// Whether all assertions of a resource hold: what its `retry_count` waits for.
+#[must_use]
+pub fn is_satisfied(resource: &Resource, answers: &Answers) -> bool {
+    let found = answers.iter().map(|(property, found)| ((0, *property), found.clone())).collect();
+    let spec = Spec { resources: vec![resource.clone()] };
+    evaluate(&spec, &Findings { found }, Utc::now()).iter().all(|result| result.outcome != Outcome::Failure)
 }
 
 struct Evaluation<'a> {

@@ -81,6 +81,12 @@ pub fn render(results: &[TestResult], format: Format, options: Options, now: Dat
     Output { text, status }
 }
 
+/// Why an assertion does not hold, in goss's words and in one line: `Expected false to equal true`. Empty for one that does.
+#[must_use]
+pub fn reason(result: &TestResult) -> String {
+    human::reason(result)
+}
+
 /// All results of a run.
 struct Run<'a> {
     results: Vec<&'a TestResult>,

@@ -2,7 +2,6 @@
 
 use anyhow::Context;
 use camino::Utf8Path;
-use chrono::Utc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -10,11 +9,10 @@ use crate::context::{Events, JobCtx};
 use crate::event::JobId;
 use crate::guest::local::Local;
 use crate::journal::Journal;
-use crate::smoke::evaluate::evaluate;
+use crate::smoke::evaluate::is_satisfied;
 use crate::smoke::finding::Findings;
-use crate::smoke::probe::{Answers, probe_until};
-use crate::smoke::spec::{Resource, Spec};
-use crate::smoke::verdict::Outcome;
+use crate::smoke::probe::probe_until;
+use crate::smoke::spec::Spec;
 
 /// What came of a look at the machine.
 pub(super) enum Probed {
@@ -53,11 +51,4 @@ pub(super) async fn probe(spec: &Spec) -> anyhow::Result<Probed> {
     // It ends the commands that run; what it found is of no use.
     let _ = probing.await;
     Ok(Probed::Cancelled(received.as_raw_value()))
-}
-
-/// Whether all assertions of a resource hold: what `retry_count` waits for.
-fn is_satisfied(resource: &Resource, answers: &Answers) -> bool {
-    let found = answers.iter().map(|(property, found)| ((0, *property), found.clone())).collect();
-    let spec = Spec { resources: vec![resource.clone()] };
-    evaluate(&spec, &Findings { found }, Utc::now()).iter().all(|result| result.outcome != Outcome::Failure)
 }

@@ -19,6 +19,9 @@ use super::config::{HostKey, SshConfig, client_config};
 use super::session::Ssh;
 use crate::guest::GuestError;
 
+/// What the error of a deadline says when the last thing that the guest did was to refuse the key.
+pub const KEY_REFUSED: &str = "the guest refused the key";
+
 const PROBES: usize = 3;
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a probe first waits for the server's greeting, and at the most.
@@ -174,7 +177,7 @@ async fn login(
     let key = PrivateKeyWithHashAlg::new(config.key.clone(), hash);
     match handle.authenticate_publickey(config.user.as_str(), key).await {
         Ok(AuthResult::Success) => Ok(Connection { handle, lost }),
-        Ok(AuthResult::Failure { .. }) => Err(Miss::later("the guest refused the key")),
+        Ok(AuthResult::Failure { .. }) => Err(Miss::later(KEY_REFUSED)),
         Err(error) => Err(Miss::later(format!("authentication failed: {error}"))),
     }
 }

@@ -21,5 +21,5 @@ mod reboot;
 mod session;
 
 pub use config::{CipherOrder, HostKey, KeyPair, SshConfig};
-pub use connect::connect;
+pub use connect::{KEY_REFUSED, connect};
 pub use session::Ssh;

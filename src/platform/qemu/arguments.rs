@@ -10,6 +10,8 @@ use serde_json::json;
 pub(super) struct Hardware {
     /// What `ps` shows, so that a person knows whose QEMU it is.
     pub name: String,
+    /// None: the machine has no name and no UUID, as every build's.
+    pub identity: Option<Identity>,
     pub accelerator: Accelerator,
     pub cpu: Cpu,
     pub cpus: u32,
@@ -23,6 +25,15 @@ pub(super) struct Hardware {
     pub smbios: Vec<Utf8PathBuf>,
     /// The pipe that the guest's serial console is written to.
     pub console: Utf8PathBuf,
+}
+
+/// What clouds tell each of their machines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// By DHCP and in the seed.
+    pub hostname: String,
+    /// Of the hardware.
+    pub uuid: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +105,9 @@ pub(super) fn arguments(hardware: &Hardware) -> Vec<String> {
         add("blockdev", raw_file("firmware-vars", vars, Access::ReadWrite));
     }
     add("name", escape(&hardware.name));
+    if let Some(identity) = &hardware.identity {
+        add("uuid", identity.uuid.clone());
+    }
     add("machine", machine);
     add("accel", hardware.accelerator.as_str().to_owned());
     add("cpu", hardware.cpu.as_str().to_owned());
@@ -114,7 +128,8 @@ pub(super) fn arguments(hardware: &Hardware) -> Vec<String> {
         add("device", "virtio-blk-pci,drive=seed".to_owned());
     }
     // Port 0: the kernel chooses a free one, and nobody can take it in between. No option ROM: nothing boots from here.
-    add("netdev", "user,id=net,hostfwd=tcp:127.0.0.1:0-:22".to_owned());
+    let hostname = hardware.identity.as_ref().map(|identity| format!(",hostname={}", escape(&identity.hostname)));
+    add("netdev", format!("user,id=net{},hostfwd=tcp:127.0.0.1:0-:22", hostname.unwrap_or_default()));
     add("device", "virtio-net-pci,netdev=net,romfile=".to_owned());
     add("object", "rng-random,id=rng,filename=/dev/urandom".to_owned());
     add("device", "virtio-rng-pci,rng=rng".to_owned());
@@ -174,6 +189,7 @@ mod tests {
     fn hardware() -> Hardware {
         Hardware {
             name: "ovenbird-web-bookworm".to_owned(),
+            identity: None,
             accelerator: Accelerator::Tcg,
             cpu: Cpu::Qemu64,
             cpus: 2,
@@ -264,6 +280,17 @@ mod tests {
         -device pvpanic-pci
         -smbios type=11,path=/w/login.credential
         "#);
+    }
+
+    #[test]
+    fn a_copy_has_a_name_and_a_uuid_of_its_own() {
+        let identity = Identity { hostname: "ovenbird-test-1".to_owned(), uuid: "1-2".to_owned() };
+        let text = lines(&Hardware { identity: Some(identity), ..hardware() });
+        assert!(text.contains("\n-uuid 1-2\n"), "{text}");
+        assert!(
+            text.contains("\n-netdev user,id=net,hostname=ovenbird-test-1,hostfwd=tcp:127.0.0.1:0-:22\n"),
+            "{text}"
+        );
     }
 
     #[test]

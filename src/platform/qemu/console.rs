@@ -23,6 +23,13 @@ const TAIL_LINES: usize = 40;
 /// A guest may write without ever ending a line; what is longer is cut into lines.
 const LINE_LIMIT: usize = 4096;
 
+/// Bytes of a console that `console.txt` keeps: a guest may write without end.
+const KEPT_LIMIT: usize = 64 << 20;
+/// Bytes of a console that become output events, which are kept several times.
+const TOLD_LIMIT: usize = 16 << 20;
+/// Reads after which whoever listens looks at what else has happened: a flood must not hold up the end of the machine.
+const READS: usize = 64;
+
 /// What the console said so far. Clones look at the same one.
 #[derive(Clone)]
 pub(super) struct Console {
@@ -103,6 +110,10 @@ pub(super) struct Pipe {
     receiver: pipe::Receiver,
     log: File,
     hidden: secret::Stream,
+    /// Bytes that `log` may still get.
+    room: usize,
+    /// Bytes that may still become events.
+    tells: usize,
 }
 
 impl Pipe {
@@ -120,6 +131,8 @@ impl Pipe {
             receiver: receiver.with_context(|| format!("failed to open the named pipe `{path}`"))?,
             log: File::create(log).with_context(|| format!("failed to create `{log}`"))?,
             hidden: redactor.stream(),
+            room: KEPT_LIMIT,
+            tells: TOLD_LIMIT,
         })
     }
 
@@ -129,7 +142,7 @@ impl Pipe {
     /// The pipe can't be read.
     pub(super) async fn listen(&mut self, console: &Console, events: &Events) -> std::io::Result<()> {
         self.receiver.readable().await?;
-        self.drain(console, events).await
+        self.read(console, events, READS).await
     }
 
     /// Takes what is there without waiting for more.
@@ -137,20 +150,37 @@ impl Pipe {
     /// # Errors
     /// The pipe can't be read.
     pub(super) async fn drain(&mut self, console: &Console, events: &Events) -> std::io::Result<()> {
+        self.read(console, events, usize::MAX).await
+    }
+
+    async fn read(&mut self, console: &Console, events: &Events, times: usize) -> std::io::Result<()> {
         let mut buffer = [0; 8192];
-        loop {
+        for _ in 0..times {
             match self.receiver.try_read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(count) => {
                     let shown = self.hidden.push(&buffer[..count]);
                     self.keep(&shown);
                     for line in console.hear(&buffer[..count]) {
-                        events.output(None, Stream::Console, line.as_bytes()).await;
+                        self.tell(&line, events).await;
                     }
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self, line: &str, events: &Events) {
+        if self.tells == 0 {
+            return;
+        }
+        self.tells = self.tells.saturating_sub(line.len());
+        events.output(None, Stream::Console, line.as_bytes()).await;
+        if self.tells == 0 {
+            let text = format!("the console said {} MiB: the rest is only kept in its file", TOLD_LIMIT >> 20);
+            events.note(text).await;
         }
     }
 
@@ -161,8 +191,16 @@ impl Pipe {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
+        if self.room == 0 {
+            return;
+        }
+        let kept = bytes.len().min(self.room);
+        self.room -= kept;
         // As with QEMU's own log: a full disk must not silence the console, and is told by what needs it.
-        let _ = self.log.write_all(bytes);
+        let _ = self.log.write_all(&bytes[..kept]);
+        if self.room == 0 {
+            let _ = write!(self.log, "\n--- cut here: no more than {} MiB are kept ---\n", KEPT_LIMIT >> 20);
+        }
     }
 }
 
@@ -171,6 +209,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+    use crate::event::Body;
     use crate::platform::qemu::diagnose::Kind;
 
     #[test]
@@ -217,6 +256,32 @@ mod tests {
         assert_eq!(console.hear(b"a hunter2-\r\n"), ["a ***"], "it can go on in the next line");
         assert_eq!(console.hear(b"hunter2 b\r\nhunter2-hunter2"), ["*** b"]);
         assert_eq!(console.tail(), ["a ***", "*** b", "***"]);
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_floods_its_console_fills_neither_the_disk_nor_the_logs() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let log = folder.join("console.txt");
+        let (events, mut told) = Events::channel();
+        let mut pipe = Pipe::create(&folder.join("pipe"), &log, &Redactor::default()).unwrap();
+        (pipe.room, pipe.tells) = (10, 6);
+        pipe.keep(b"one two three");
+        pipe.keep(b"four");
+        for line in ["one", "two", "three"] {
+            pipe.tell(line, &events).await;
+        }
+        drop((events, pipe));
+        let kept = std::fs::read_to_string(&log).unwrap();
+        assert_eq!(kept, "one two th\n--- cut here: no more than 64 MiB are kept ---\n");
+        let mut bodies = Vec::new();
+        while let Some(body) = told.recv().await {
+            bodies.push(body);
+        }
+        assert!(
+            matches!(bodies.as_slice(), [Body::Output { .. }, Body::Output { .. }, Body::Note { .. }]),
+            "{bodies:?}"
+        );
     }
 
     #[tokio::test]

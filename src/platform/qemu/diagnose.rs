@@ -67,9 +67,11 @@ impl Kind {
             Self::KernelPanic => {
                 "`console.txt` has what came before; more `memory:` helps when the kernel ran out of it"
             }
-            Self::NoBootableDevice => "does the image boot with BIOS? Set `firmware: uefi` for one that needs UEFI",
+            Self::NoBootableDevice => {
+                "does the image boot with BIOS? Set `firmware: uefi` for one that needs UEFI; one of another architecture boots with neither"
+            }
             Self::NoBootOption | Self::UefiShell => {
-                "does the image have an EFI system partition? Set `firmware: bios` for one that needs BIOS"
+                "does the image have an EFI system partition, for this architecture? Set `firmware: bios` for one that needs BIOS"
             }
             Self::GrubRescue | Self::GrubPrompt | Self::GrubError => {
                 "the image's boot loader is not set up for this disk"
@@ -89,7 +91,7 @@ impl Kind {
             }
             Self::JobWaiting => "disable the unit, or raise `connect: { timeout-minutes: … }`",
             Self::LoginPrompt => {
-                "the image needs an SSH server, and cloud-init or systemd 252 or later to take the build's key; is \
+                "the image needs an SSH server, and cloud-init or systemd 252 or later to take the machine's key; is \
                  `connect: { user: … }` right?"
             }
         }

@@ -85,6 +85,7 @@ pub struct QemuMachine {
     /// Where the guest's SSH is on this machine's loopback.
     port: u16,
     guest: Option<Arc<dyn Guest>>,
+    login_seconds: Option<f64>,
 }
 
 impl QemuMachine {
@@ -129,6 +130,7 @@ impl QemuMachine {
             watcher: Some(tokio::spawn(watcher.watch())),
             port: 0,
             guest: None,
+            login_seconds: None,
         };
         match machine.learn_port(ctx).await {
             Ok(port) => machine.port = port,
@@ -163,6 +165,9 @@ impl QemuMachine {
     fn unreachable(&self, error: &GuestError) -> Failure {
         let failure = match error {
             GuestError::Deadline { .. } => match self.witness.console.best() {
+                None if error.to_string().contains(ssh::KEY_REFUSED) => {
+                    Failure { hint: Some(Kind::LoginPrompt.hint().to_owned()), ..Failure::new(error.to_string()) }
+                }
                 Some(finding) => {
                     let failure = explained(&finding);
                     Failure { message: format!("{}; {error}", failure.message), ..failure }
@@ -218,7 +223,8 @@ impl QemuMachine {
             Some(Ok(Err(error))) => bail!(Explained(self.unreachable(&error))),
             Some(Err(_)) => {
                 let seconds = self.connect.timeout;
-                let text = format!("cloud-init has not finished {seconds} s after power-on: the steps run beside it");
+                let text =
+                    format!("cloud-init has not finished {seconds} s after power-on: nobody waits for it any longer");
                 ctx.events.warn(Failure::new(text)).await;
                 Ok(())
             }
@@ -261,6 +267,7 @@ impl Machine for QemuMachine {
         };
         match connected {
             Some(Ok(guest)) => {
+                self.login_seconds = Some(self.power_on.elapsed().as_secs_f64());
                 let guest: Arc<dyn Guest> =
                     Arc::new(Witnessed { guest: Arc::new(guest), witness: self.witness.clone() });
                 self.guest = Some(Arc::clone(&guest));
@@ -278,6 +285,10 @@ impl Machine for QemuMachine {
 
     fn facts(&self) -> Facts {
         self.facts.clone()
+    }
+
+    fn login_seconds(&self) -> Option<f64> {
+        self.login_seconds
     }
 
     fn seal_plan(&self) -> SealPlan {

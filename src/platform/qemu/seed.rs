@@ -94,11 +94,16 @@ fn host_key_credential(private: &str, public_line: &str) -> String {
     format!("io.systemd.credential.binary:tmpfiles.extra={}", STANDARD.encode(lines))
 }
 
-/// Makes the NoCloud volume; without a host key, the guest makes its own.
+/// Makes the NoCloud volume; without a host key, the guest makes its own, and without a host name, it keeps its own.
 ///
 /// # Errors
 /// A file can't be written, or `mkfs.vfat` or `mcopy` is missing or fails.
-pub(super) async fn write_seed(ctx: &JobCtx, keys: &Keys, host_key: Option<&KeyPair>) -> anyhow::Result<Utf8PathBuf> {
+pub(super) async fn write_seed(
+    ctx: &JobCtx,
+    keys: &Keys,
+    host_key: Option<&KeyPair>,
+    hostname: Option<&str>,
+) -> anyhow::Result<Utf8PathBuf> {
     let (volume, folder) = (ctx.work.join("seed.img"), ctx.work.join("seed"));
     let host_key = host_key.map(|key| anyhow::Ok((key.private_text()?, key.public_line.as_str()))).transpose()?;
     let host_key = host_key.as_ref().map(|(private, public)| (private.as_str(), *public));
@@ -106,7 +111,7 @@ pub(super) async fn write_seed(ctx: &JobCtx, keys: &Keys, host_key: Option<&KeyP
     let write = || {
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("user-data"), user_data)?;
-        std::fs::write(folder.join("meta-data"), meta_data(&instance_id()?))?;
+        std::fs::write(folder.join("meta-data"), meta_data(&instance_id()?, hostname))?;
         std::fs::File::create(&volume)?.set_len(1024 * 1024)
     };
     write().with_context(|| format!("failed to write the seed in `{}`", ctx.work))?;
@@ -123,12 +128,17 @@ pub(super) async fn write_seed(ctx: &JobCtx, keys: &Keys, host_key: Option<&KeyP
 
 /// A new id each time: cloud-init takes a seed's keys once for each instance.
 fn instance_id() -> std::io::Result<String> {
-    let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
-    Ok(format!("ovenbird-{}", uuid.trim()))
+    Ok(format!("ovenbird-{}", uuid()?))
 }
 
-fn meta_data(instance: &str) -> String {
-    format!("instance-id: {instance}\n")
+/// A random one.
+pub(super) fn uuid() -> std::io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned())
+}
+
+fn meta_data(instance: &str, hostname: Option<&str>) -> String {
+    let hostname = hostname.map(|hostname| format!("local-hostname: {hostname}\n")).unwrap_or_default();
+    format!("instance-id: {instance}\n{hostname}")
 }
 
 /// The user data. Its users are none but the one that is asked for, so that a build does not leave the image with a user
@@ -208,6 +218,12 @@ mod tests {
         package_update: false
         package_upgrade: false
         "#);
+    }
+
+    #[test]
+    fn a_host_name_is_told_as_clouds_tell_it() {
+        assert_eq!(meta_data("i-1", None), "instance-id: i-1\n");
+        assert_eq!(meta_data("i-1", Some("ovenbird-test-1")), "instance-id: i-1\nlocal-hostname: ovenbird-test-1\n");
     }
 
     #[test]

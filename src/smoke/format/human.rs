@@ -93,6 +93,14 @@ pub(super) fn line(result: &TestResult, compact: bool, exclude_raw: bool) -> Str
     }
 }
 
+/// What [`line`] says behind the name of a failure.
+pub(super) fn reason(result: &TestResult) -> String {
+    match result.outcome {
+        Outcome::Failure => explanation(result, true, true).join(" "),
+        Outcome::Success | Outcome::Skipped => String::new(),
+    }
+}
+
 fn explanation(result: &TestResult, compact: bool, exclude_raw: bool) -> Vec<String> {
     let printed = |text: String| if compact { text } else { indented(&text) };
     let matched = result.matched.clone().unwrap_or_default();
