@@ -119,6 +119,28 @@ async fn a_job_that_ends_well_is_told_as_it_says() {
     assert_eq!(events, ["a: Success ", "run: Success"]);
 }
 
+/// What a job process writes when its image was built and its tests failed.
+const TESTS_FAILED: &str = r#"echo '{"v":1,"time":"2026-01-01T00:00:00Z","job":"'$JOB'","event":{"type":"job-finished","outcome":"failure","seconds":1.0,"reason":"1 of 9 tests failed","manifest":"/m.json","verdict":"failed"}}'"#;
+
+#[tokio::test]
+async fn a_run_fails_by_its_tests_when_no_job_failed_by_anything_else() {
+    let (ending, told) =
+        events(lab(&format!("if [ $JOB = a ]; then {TESTS_FAILED}; else FINISHED; fi"), &["a", "b"])).await;
+    assert_eq!(ending, Ending::TestsFailed);
+    assert!(told.contains(&"a: Failure 1 of 9 tests failed".to_owned()), "{told:?}");
+    let (ending, _) = events(lab(&format!("if [ $JOB = a ]; then {TESTS_FAILED}; fi"), &["a", "b"])).await;
+    assert_eq!(ending, Ending::Failure, "the other one ended without a word");
+}
+
+#[tokio::test]
+async fn what_fail_fast_cancels_after_failed_tests_does_not_count_as_a_failure() {
+    let mut lab = lab(TESTS_FAILED, &["a", "b"]);
+    (lab.config.fail_fast, lab.config.max_parallel) = (true, 1);
+    let (ending, told) = events(lab).await;
+    assert_eq!(ending, Ending::TestsFailed);
+    assert!(told.contains(&"b: Cancelled not started: the run was stopped".to_owned()), "{told:?}");
+}
+
 #[tokio::test]
 async fn a_job_that_is_killed_is_told_with_its_last_lines_and_the_others_finish() {
     let script = r#"if [ "$JOB" = a ]; then

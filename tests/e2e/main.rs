@@ -14,5 +14,6 @@ mod kill;
 #[path = "../support/mod.rs"]
 mod shared;
 mod support;
+mod tested;
 mod told;
 mod unhappy;

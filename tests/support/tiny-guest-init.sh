@@ -35,6 +35,11 @@ take_seed() {
         # Keys are the list items that look like one, whatever list they are in.
         sed -n 's/^ *- *"\{0,1\}\(ssh-[a-z0-9-]* [^"]*\)"\{0,1\} *$/\1/p' /run/seed/user-data | sort -u >>/root/.ssh/authorized_keys
         chmod 600 /root/.ssh/authorized_keys
+        name=$(sed -n 's/^local-hostname: *//p' /run/seed/meta-data)
+        if [ -n "$name" ]; then
+            echo "$name" >/etc/hostname
+            hostname "$name"
+        fi
         echo "$instance" >/var/lib/cloud/instance-id
     fi
     umount /run/seed

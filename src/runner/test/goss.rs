@@ -172,7 +172,11 @@ mod tests {
                 format!("{line} {} {} {}", one.name(), one.verdict.as_str(), one.message)
             })
             .collect();
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        3 command echo one: exit-status passed 
+        4 command echo one: stdout failed Expected "one\n" to have patterns ["two"] the missing elements were ["two"]
+        7 file /nowhere: exists warned Expected false to equal true
+        "#);
     }
 
     #[tokio::test]
