@@ -169,13 +169,17 @@ struct Ran {
 
 impl Ran {
     fn finished(&self) -> &JobFinished {
-        let find = |body| if let Body::JobFinished(finished) = body { Some(finished.as_ref()) } else { None };
-        self.events.iter().find_map(find).unwrap()
+        match self.events.iter().find(|body| matches!(body, Body::JobFinished(_))) {
+            Some(Body::JobFinished(finished)) => finished,
+            _ => panic!("{:?}", self.events),
+        }
     }
 
     fn tests(&self) -> &TestsFinished {
-        let find = |body| if let Body::TestsFinished(finished) = body { Some(finished) } else { None };
-        self.events.iter().find_map(find).unwrap_or_else(|| panic!("{:?}", self.events))
+        match self.events.iter().find(|body| matches!(body, Body::TestsFinished(_))) {
+            Some(Body::TestsFinished(finished)) => finished,
+            _ => panic!("{:?}", self.events),
+        }
     }
 
     fn tested(&self, name: &str) -> &Tested {
@@ -186,8 +190,8 @@ impl Ran {
     }
 
     fn kept(&self) -> Vec<(&str, KeptKind)> {
-        let find = |body| if let Body::Kept(kept) = body { Some(kept) } else { None };
-        self.events.iter().filter_map(find).map(|kept| (kept.file.as_str(), kept.kind)).collect()
+        let kept = self.events.iter().filter_map(|body| if let Body::Kept(kept) = body { Some(kept) } else { None });
+        kept.map(|kept| (kept.file.as_str(), kept.kind)).collect()
     }
 
     fn says(&self, text: &str) -> bool {
@@ -283,7 +287,9 @@ fn what_passes_only_with_a_second_copy_is_flaky() {
     let lab = Lab::new(&goss).of(&tiny_guest());
     let mut running = lab.start();
     running.until(|body| matches!(body, Body::Note { text } if text.contains("trying once more")));
-    let _listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    // Ends with the test's process; each connection is closed at once.
+    std::thread::spawn(move || listener.incoming().for_each(drop));
     let ran = running.wait();
     assert_eq!((ran.finished().outcome, ran.finished().verdict), (Outcome::Success, Some(Verdict::Flaky)));
     let flaky = ran.tested("command ask: exit-status");
