@@ -11,11 +11,12 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use super::super::run::Severity;
 use super::super::sinks::Sink;
 use super::super::text::Paint;
-use super::super::{failure, log, text};
+use super::super::{failure, log, text, verdict};
 use super::plain::{self, Detail};
-use crate::event::{Body, Event, Failure, JobFinished, JobId, Stream, Unit};
+use crate::event::{Body, Event, Failure, JobFinished, JobId, Stream, Tested, Unit};
 
 /// Lines of a failed step that are shown again, for nobody saw them pass. More would scroll the failure out of reach;
 /// the log has them all.
@@ -121,6 +122,18 @@ impl Live {
         self.print(&lines);
     }
 
+    fn tested(&mut self, job: Option<&JobId>, test: &Tested) {
+        match verdict::trouble(test) {
+            Some((Severity::Error, error)) => self.failure(job, &error),
+            _ => {
+                let lines = plain::tested(test, self.detail);
+                if !lines.is_empty() {
+                    self.prefixed(job, &lines);
+                }
+            }
+        }
+    }
+
     fn output(&mut self, job: Option<&JobId>, stream: Stream, line: &str) {
         if stream != Stream::Console
             && let Some(job) = job.and_then(|id| self.jobs.get_mut(id))
@@ -157,6 +170,8 @@ impl Sink for Live {
             (Body::Note { text }, _) => {
                 self.prefixed(job, &text::lines(text).map(|line| format!("note: {line}")).collect::<Vec<_>>());
             }
+            (Body::Tested(test), _) => self.tested(job, test),
+            (Body::TestsFinished(end), _) => self.prefixed(job, &[verdict::sentence(end)]),
             (Body::Output { stream, line, .. }, _) => self.output(job, *stream, line),
             (body, Some(id)) => {
                 if let Some(job) = self.jobs.get_mut(id) {
