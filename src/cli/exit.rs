@@ -15,6 +15,8 @@ pub(super) enum Exit {
     Failed,
     /// 2: the definition or the command line is wrong.
     Wrong,
+    /// 3: images were built, and tests of them failed.
+    TestsFailed,
     /// What another program's status would be, where a command stands in for it.
     Status(u8),
     /// 128 and the signal's number: cancelled.
@@ -27,6 +29,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => Self::SUCCESS,
             Exit::Failed => Self::from(1),
             Exit::Wrong => Self::from(2),
+            Exit::TestsFailed => Self::from(3),
             Exit::Status(status) => Self::from(status),
             // Signals end at 64, so the sum fits.
             Exit::Cancelled(signal) => Self::from(u8::try_from(128 + signal).unwrap_or(u8::MAX)),

@@ -567,6 +567,54 @@ mod tests {
     fn a_test_is_a_case_and_only_one_that_failed_a_failure() {
         let (_folder, read) = written(&tested_run());
         check_schema(&read(FILE));
-        insta::assert_snapshot!(read(FILE), @"");
+        insta::assert_snapshot!(read(FILE), @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="ovenbird" tests="13" failures="2" errors="0" time="135.000">
+          <testsuite name="green" tests="6" failures="0" errors="0" skipped="1" time="45.000" timestamp="2026-11-21T12:00:00">
+            <testcase name="convert" classname="green" time="10.000">
+            </testcase>
+            <testcase name="failed-units" classname="green.checks" time="0.250">
+            </testcase>
+            <testcase name="grown" classname="green.checks" time="0.250" file="images/ovenbird.yml" line="31">
+              <system-out>waived: check grown: the disk is filled on purpose (until 2027-01-31)</system-out>
+            </testcase>
+            <testcase name="listening-ports" classname="green.checks" time="0.250">
+              <system-out>warned: check listening-ports: tcp 0.0.0.0:8125 is open, and no test expects it</system-out>
+            </testcase>
+            <testcase name="nginx: running" classname="green.goss.service" time="0.250" file="images/tests/goss.yaml" line="4">
+            </testcase>
+            <testcase name="/etc/motd: contents" classname="green.goss.file" time="0.250" file="images/tests/goss.yaml" line="9">
+              <skipped message="skipped">skipped</skipped>
+            </testcase>
+          </testsuite>
+          <testsuite name="red" tests="4" failures="2" errors="0" skipped="0" time="45.000" timestamp="2026-11-21T12:00:00">
+            <testcase name="convert" classname="red" time="10.000">
+            </testcase>
+            <testcase name="failed-units" classname="red.checks" time="0.250">
+              <failure type="failure" message="check failed-units: app.service has failed">failed: check failed-units: app.service has failed
+          | app.service: Failed with result &apos;exit-code&apos;.
+          hint: `systemctl status app.service` in the image tells why</failure>
+              <system-out>[[ATTACHMENT|red/test-1/console.txt]]
+        [[ATTACHMENT|red/test-1/journal.txt]]</system-out>
+            </testcase>
+            <testcase name="nginx: running" classname="red.goss.service" time="0.250" file="images/tests/goss.yaml" line="4">
+              <failure type="failure" message="service nginx: running: expected true, found false">failed: service nginx: running: expected true, found false
+          at images/tests/goss.yaml:4:5</failure>
+            </testcase>
+            <testcase name="/etc/motd: exists" classname="red.goss.file" time="0.250" file="images/tests/goss.yaml" line="9">
+            </testcase>
+          </testsuite>
+          <testsuite name="unsteady" tests="3" failures="0" errors="0" skipped="0" time="45.000" timestamp="2026-11-21T12:00:00">
+            <testcase name="convert" classname="unsteady" time="10.000">
+            </testcase>
+            <testcase name="http://localhost/: status" classname="unsteady.goss.http" time="0.250" file="images/tests/goss.yaml" line="14">
+              <flakyFailure type="flaky" message="http http://localhost/: status: expected 200, found 502">flaky: http http://localhost/: status: expected 200, found 502
+          at images/tests/goss.yaml:14:5</flakyFailure>
+            </testcase>
+            <testcase name="nginx: running" classname="unsteady.goss.service" time="0.250" file="images/tests/goss.yaml" line="4">
+            </testcase>
+          </testsuite>
+        </testsuites>
+        "#);
     }
 }

@@ -73,12 +73,7 @@ fn jobs(run: &Run) -> Vec<String> {
     for job in &run.jobs {
         let time = job.end.as_ref().map(|end| text::duration(end.seconds)).unwrap_or_default();
         let files = if job.artifacts.is_empty() { String::new() } else { job.artifacts.len().to_string() };
-        pieces.push(format!(
-            "| {} | {} | {time} | {} | {files} |\n",
-            code(&job.id.0),
-            result(job.outcome()),
-            slowest(job)
-        ));
+        pieces.push(format!("| {} | {} | {time} | {} | {files} |\n", code(&job.id.0), result(job), slowest(job)));
     }
     // The table ends where it ends.
     if let Some(last) = pieces.last_mut() {
@@ -87,8 +82,10 @@ fn jobs(run: &Run) -> Vec<String> {
     pieces
 }
 
-fn result(outcome: Option<Outcome>) -> &'static str {
-    match outcome {
+fn result(job: &Job) -> &'static str {
+    let has_red_tests = job.tested.as_ref().is_some_and(|end| end.verdict == Verdict::Failed);
+    match job.outcome() {
+        Some(Outcome::Failure) if has_red_tests => "❌ tests failed",
         Some(Outcome::Success) => "✅ success",
         Some(Outcome::Failure) => "❌ failure",
         Some(Outcome::Cancelled) => "🚫 cancelled",
@@ -417,7 +414,7 @@ mod tests {
         | Job | Result | Time | Slowest part | Files |
         | --- | --- | ---: | --- | ---: |
         | `green` | ✅ success | 45.0s | `test` 34.0s | 1 |
-        | `red` | ❌ failure | 45.0s | `test` 34.0s | 1 |
+        | `red` | ❌ tests failed | 45.0s | `test` 34.0s | 1 |
         | `unsteady` | ✅ success | 45.0s | `test` 34.0s | 1 |
 
         ### Tests of the images
