@@ -286,7 +286,7 @@ mod tests {
         12:00:44.000 !! test flaky: http http://localhost/: status: expected 200, found 502
         12:00:44.000   at tests/goss.yaml:14:5
         12:00:44.000    test passed: service nginx: running
-        12:00:44.000 -- Tests flaky, passed at attempt 2 only: 1 passed; login 12.0s after power-on; verdict after 34.0s (standard).
+        12:00:44.000 -- Tests flaky, passed at attempt 2 only: 2 passed; login 12.0s after power-on; verdict after 34.0s (standard).
         12:00:44.000 -- phase test: 34.0s
         12:00:45.000 == job: success after 45.0s
         ");

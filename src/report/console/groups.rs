@@ -719,7 +719,7 @@ mod tests {
         ::endgroup::
         unsteady | warning: flaky: http http://localhost/: status: expected 200, found 502
         unsteady |   at tests/goss.yaml:14:5
-        unsteady | Tests flaky, passed at attempt 2 only: 1 passed; login 12.0s after power-on; verdict after 34.0s (standard).
+        unsteady | Tests flaky, passed at attempt 2 only: 2 passed; login 12.0s after power-on; verdict after 34.0s (standard).
         unsteady | Done: test took 34.0s.
         unsteady | == success after 45.0s
         ");

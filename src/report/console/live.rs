@@ -284,7 +284,7 @@ mod tests {
 
     use super::*;
     use crate::event::{Outcome, Phase, StepFinished};
-    use crate::report::testing::{at, finished, scripted_run};
+    use crate::report::testing::{at, finished, scripted_run, tested_run};
 
     /// A terminal that keeps what it shows, and everything that scrolled off its top.
     #[derive(Clone, Debug)]
@@ -445,6 +445,34 @@ mod tests {
         let text = screen.text();
         sink.finish().unwrap();
         text
+    }
+
+    #[test]
+    fn tests_leave_what_they_found_and_their_verdict() {
+        let screen = Screen::new(160);
+        let mut sink = live(&screen, Detail::Steps);
+        tested_run().iter().for_each(|event| sink.on_event(event));
+        sink.finish().unwrap();
+        insta::assert_snapshot!(screen.text(), @"
+        green | waived: check grown: the disk is filled on purpose (until 2027-01-31)
+        green | warning: check listening-ports: tcp 0.0.0.0:8125 is open, and no test expects it
+        green | Tests passed: 2 passed, 1 warned, 1 waived, 1 skipped; login 12.0s after power-on; verdict after 34.0s (standard).
+        green     success after 45.0s
+        red
+        error: check failed-units: app.service has failed
+          | app.service: Failed with result 'exit-code'.
+          hint: `systemctl status app.service` in the image tells why
+        red
+        error: service nginx: running: expected true, found false
+          at tests/goss.yaml:4:5
+        red | Tests failed: 2 failed, 1 passed; login 12.0s after power-on; verdict after 34.0s (standard).
+        red       failure after 45.0s: 2 of 3 tests failed
+          log: ovenbird-out/red/log.txt
+        unsteady | warning: flaky: http http://localhost/: status: expected 200, found 502
+        unsteady |   at tests/goss.yaml:14:5
+        unsteady | Tests flaky, passed at attempt 2 only: 2 passed; login 12.0s after power-on; verdict after 34.0s (standard).
+        unsteady  success after 45.0s
+        ");
     }
 
     #[test]

@@ -423,7 +423,7 @@ mod tests {
         | --- | --- | --- | --- | ---: | ---: |
         | `green` | ✅ passed | 2 passed, 1 warned, 1 waived, 1 skipped | standard | 12.0s | 44.0s |
         | `red` | ❌ failed | 2 failed, 1 passed | standard | 12.0s | 44.0s |
-        | `unsteady` | ⚠️ flaky, passed at attempt 2 only | 1 passed | standard | 12.0s | 44.0s |
+        | `unsteady` | ⚠️ flaky, passed at attempt 2 only | 2 passed | standard | 12.0s | 44.0s |
 
         - `green` `waived: check grown: the disk is filled on purpose (until 2027-01-31)`
 
