@@ -400,6 +400,27 @@ fn the_records_of_all_jobs_become_one_document_with_summary_and_outputs() {
 }
 
 #[test]
+fn an_image_whose_tests_failed_is_told_by_exit_status_3() {
+    let checkout = Checkout::in_github("1");
+    checkout.records_of_all();
+    checkout.record("trixie-small", "ovenbird-out/ovenbird-trixie-small", |record| {
+        record["tests"] = json!({
+            "verdict": "failed", "level": "standard", "passed": 41, "failed": 1, "warned": 0, "waived": 0, "skipped": 0,
+            "attempts": 2, "boot-seconds": 12.0, "seconds": 34.0, "image": "web.qcow2", "sha256": "a".repeat(64),
+            "time": "2026-11-01T10:02:00Z", "remarks": [{ "name": "service nginx: running", "verdict": "failed" }],
+        });
+    });
+    let ran = checkout.run(&["collect"]);
+    assert_eq!(ran.status, 3, "{}", ran.stderr);
+    assert!(ran.stdout.contains("1 failed of 42") && ran.stdout.contains("trixie-small: service nginx: running"));
+    let summary = checkout.read("summary");
+    assert!(summary.contains("❌ tests failed") && summary.contains("2 of 3 jobs built"), "{summary}");
+    assert!(summary.contains("ovenbird boot ovenbird-out/trixie-small/web.qcow2"), "{summary}");
+    let outputs = outputs(&checkout.read("output"));
+    assert_eq!(outputs["job-id"], "bookworm-small trixie-large", "no later step is handed it");
+}
+
+#[test]
 fn a_job_without_a_record_is_named_and_the_summary_tells_of_it() {
     let checkout = Checkout::in_github("1");
     checkout.record("trixie-small", "ovenbird-out/a", |_| {});

@@ -13,8 +13,8 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use chrono::{DateTime, TimeDelta, Utc};
 use ovenbird::event::{
-    Artifact, Body, Cell, Event, Failure, JobFinished, JobId, Kept, KeptKind, Outcome, Phase, Place, StepFinished,
-    Stream, WIRE_VERSION,
+    Artifact, Body, Cell, Event, Failure, JobFinished, JobId, Kept, KeptKind, Level, Outcome, Phase, Place,
+    StepFinished, Stream, Suite, Tested, TestsFinished, Verdict, WIRE_VERSION,
 };
 use ovenbird::report::{ReplayOptions, Setting, replay};
 use serde_json::json;
@@ -133,6 +133,57 @@ fn built(job: &str, os: &str, arch: &str, begin: f64) -> Script {
     script
 }
 
+/// One whose image is tested, with every verdict that does not fail it.
+fn tested(job: &str, os: &str, arch: &str, begin: f64) -> Script {
+    let mut script = built(job, os, arch, begin);
+    // The last line is the job's end.
+    let kept = script.lines.lines().count() - 1;
+    script.lines = script.lines.lines().take(kept).map(|line| format!("{line}\n")).collect();
+    script.at(begin + 91.0, Body::PhaseStarted { phase: Phase::Test });
+    let verdicts = [Verdict::Passed, Verdict::Skipped, Verdict::Waived, Verdict::Warned, Verdict::Flaky];
+    for verdict in verdicts {
+        let found = if verdict == Verdict::Passed { "" } else { "expected true, found false" };
+        script.at(begin + 120.0, test("service", &format!("{}.service", verdict.as_str()), verdict, found));
+    }
+    let image = Some(format!("web-{os}-{arch}.qcow2"));
+    script.at(begin + 120.0, Body::TestsFinished(tests_finished(image)));
+    script.at(begin + 120.0, Body::PhaseFinished { phase: Phase::Test, seconds: 29.0 });
+    script.end(begin + 120.2, begin, Outcome::Success, None);
+    script
+}
+
+fn test(kind: &str, id: &str, verdict: Verdict, message: &str) -> Body {
+    Body::Tested(Box::new(Tested {
+        suite: Suite::Goss,
+        kind: kind.to_owned(),
+        id: id.to_owned(),
+        property: Some("running".to_owned()),
+        title: Some(format!("{id} runs")),
+        verdict,
+        message: message.to_owned(),
+        place: Some(Place { file: "goss.yaml".into(), line: 4, column: None, exact: true }),
+        hint: None,
+        excerpt: Vec::new(),
+        seconds: 0.2,
+    }))
+}
+
+fn tests_finished(image: Option<String>) -> TestsFinished {
+    TestsFinished {
+        verdict: Verdict::Flaky,
+        level: Level::Standard,
+        passed: 2,
+        failed: 0,
+        warned: 1,
+        waived: 1,
+        skipped: 1,
+        attempts: 2,
+        boot_seconds: Some(12.0),
+        seconds: 29.0,
+        image,
+    }
+}
+
 fn failed(job: &str, os: &str, arch: &str, begin: f64) -> Script {
     let mut script = Script::new(job, &[("os", os), ("arch", arch)]);
     script.begin("web", begin);
@@ -150,7 +201,7 @@ fn small() -> Vec<Script> {
     vec![
         built("bookworm-amd64", "bookworm", "amd64", 0.0),
         failed("trixie-amd64", "trixie", "amd64", 1.0),
-        built("bookworm-arm64", "bookworm", "arm64", 20.0),
+        tested("bookworm-arm64", "bookworm", "arm64", 20.0),
     ]
 }
 
@@ -218,10 +269,22 @@ fn hostile() -> Vec<Script> {
         script.at(42.0, Body::Note { text: text.clone() });
         script.at(42.0, Body::Failure(saying(text)));
         script.at(43.0, artifact(text, 'b'));
+        script.at(43.0, hostile_test(text));
+        script.at(43.0, Body::TestsFinished(tests_finished(Some(text.clone()))));
         script.end(44.0, 0.0, Outcome::Failure, Some(text));
         script
     };
     corpus.iter().enumerate().map(script).collect()
+}
+
+fn hostile_test(text: &str) -> Body {
+    let mut test = test(text, text, Verdict::Failed, text);
+    if let Body::Tested(test) = &mut test {
+        (test.property, test.title, test.hint) = (Some(text.to_owned()), Some(text.to_owned()), Some(text.to_owned()));
+        test.excerpt = vec![text.to_owned()];
+        test.place = saying(text).place;
+    }
+    test
 }
 
 fn saying(text: &str) -> Failure {
@@ -293,5 +356,5 @@ fn people_see_and_do_in_a_browser_what_the_page_is_for() {
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
     let done = told.lines().filter(|line| line.starts_with("ok ")).count();
-    assert_eq!(done, 17, "{told}");
+    assert_eq!(done, 18, "{told}");
 }

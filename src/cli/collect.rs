@@ -12,9 +12,11 @@ use super::ci;
 use super::exit::Exit;
 use super::load::{self, Loaded};
 use crate::context::Explained;
-use crate::event::{Body, Event, Failure, JobFinished, JobId, Outcome, Phase, StepFinished, WIRE_VERSION, WORDS};
+use crate::event::{
+    Body, Event, Failure, JobFinished, JobId, Outcome, Phase, StepFinished, Suite, Tested, Verdict, WIRE_VERSION, WORDS,
+};
 use crate::image::collect::{self, Collected, Found};
-use crate::image::manifest::{Manifest, StepRecord};
+use crate::image::manifest::{Manifest, StepRecord, TestRemark, Tests};
 use crate::plan::job::Job;
 use crate::report::{self, Annotations, Ci, ReplayOptions};
 use crate::secret::Redactor;
@@ -61,7 +63,16 @@ pub(super) fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
     }
     written?;
     reported?;
-    Ok(Exit::Done)
+    Ok(if collected.records.iter().any(|found| has_red_tests(&found.manifest)) {
+        Exit::TestsFailed
+    } else {
+        Exit::Done
+    })
+}
+
+/// Whether the image was built, and its tests failed.
+fn has_red_tests(manifest: &Manifest) -> bool {
+    manifest.tests.as_ref().is_some_and(|tests| tests.finished.verdict == Verdict::Failed)
 }
 
 /// `images.json`, and each record where `build` would have put it.
@@ -184,10 +195,33 @@ fn events_of(manifest: &Manifest) -> Vec<Event> {
         events.push(event(time, Body::PhaseFinished { phase: phase.name, seconds: phase.seconds }));
     }
     events.extend(manifest.artifacts.iter().map(|artifact| event(time, Body::Artifact(artifact.clone()))));
-    let seconds = seconds(manifest.finished - manifest.started);
-    let finished = JobFinished { outcome: Outcome::Success, seconds, reason: None, manifest: None, verdict: None };
-    events.push(event(manifest.finished, Body::JobFinished(Box::new(finished))));
+    events.extend(manifest.tests.iter().flat_map(tests_of).map(|body| event(time, body)));
+    events.push(event(manifest.finished, Body::JobFinished(Box::new(end_of(manifest)))));
     events
+}
+
+fn end_of(manifest: &Manifest) -> JobFinished {
+    let (outcome, reason) = match has_red_tests(manifest) {
+        true => (Outcome::Failure, Some("tests of the image failed".to_owned())),
+        false => (Outcome::Success, None),
+    };
+    let seconds = seconds(manifest.finished - manifest.started);
+    let verdict = manifest.tests.as_ref().map(|tests| tests.finished.verdict);
+    JobFinished { outcome, seconds, reason, manifest: None, verdict }
+}
+
+/// What a record says of its tests: names of those that people must know of, and the verdict.
+fn tests_of(tests: &Tests) -> Vec<Body> {
+    let remarks = tests.remarks.iter().map(|remark| Body::Tested(Box::new(test_of(remark))));
+    remarks.chain([Body::TestsFinished(tests.finished.clone())]).collect()
+}
+
+fn test_of(remark: &TestRemark) -> Tested {
+    let (kind, id) = remark.name.split_once(' ').unwrap_or(("check", &remark.name));
+    let suite = if kind == "check" { Suite::Checks } else { Suite::Goss };
+    let (kind, id, message) = (kind.to_owned(), id.to_owned(), String::new());
+    let (property, title, place, hint, excerpt) = (None, None, None, None, Vec::new());
+    Tested { suite, kind, id, property, title, verdict: remark.verdict, message, place, hint, excerpt, seconds: 0.0 }
 }
 
 /// A record's number may be anything.

@@ -32,8 +32,8 @@ use super::testing::{Buffer, at};
 use super::text::Paint;
 use super::{gitlab, spool, testing};
 use crate::event::{
-    Artifact, Body, Cell, Event, Failure, JobFinished, JobId, Kept, KeptKind, Outcome, Phase, Place, StepFinished,
-    Stream, Unit,
+    Artifact, Body, Cell, Event, Failure, JobFinished, JobId, Kept, KeptKind, Level, Outcome, Phase, Place,
+    StepFinished, Stream, Suite, Tested, TestsFinished, Unit, Verdict,
 };
 
 /// Whatever comes from outside of this program, in every place where an event can hold it.
@@ -76,6 +76,20 @@ fn run_saying(text: &str) -> Vec<Event> {
             attempts: 2,
         })
     };
+    let test = |suite, verdict| Tested {
+        suite,
+        kind: text(),
+        id: text(),
+        property: Some(text()),
+        title: Some(text()),
+        verdict,
+        message: text(),
+        place: failure(None).place,
+        hint: Some(text()),
+        excerpt: vec![text(), text()],
+        seconds: 1.0,
+    };
+    let tested = |test: Tested| Body::Tested(Box::new(test));
     let jobs = ["a", "b"].map(|job| JobId(job.to_owned())).to_vec();
     let cell = |value: serde_json::Value| Cell::from_iter([(text(), value.clone()), ("os".to_owned(), value)]);
     let cells = [("a", serde_json::json!(text())), ("b", serde_json::json!({ "x": text() }))];
@@ -100,6 +114,16 @@ fn run_saying(text: &str) -> Vec<Event> {
             step(outcome),
             Body::Artifact(artifact.clone()),
             Body::Kept(Kept { file: text(), kind: KeptKind::Journal }),
+            Body::PhaseStarted { phase: Phase::Test },
+            tested(test(Suite::Checks, Verdict::Passed)),
+            tested(test(Suite::Goss, Verdict::Skipped)),
+            tested(test(Suite::Goss, Verdict::Waived)),
+            tested(test(Suite::Goss, Verdict::Warned)),
+            tested(test(Suite::Goss, Verdict::Flaky)),
+            tested(test(Suite::Goss, Verdict::Failed)),
+            tested(Tested { place: elsewhere.place.clone(), ..test(Suite::Checks, Verdict::Failed) }),
+            Body::TestsFinished(tests_of(text())),
+            Body::PhaseFinished { phase: Phase::Test, seconds: 1.0 },
             finished(outcome),
         ];
         events.extend(bodies.map(|body| at(1.0, Some(job), body)));
@@ -108,6 +132,22 @@ fn run_saying(text: &str) -> Vec<Event> {
     events.push(at(120.0, Some("b"), Body::Progress { what: text(), done: 2, total: Some(2), unit: Unit::Bytes }));
     events.push(at(121.0, None, Body::RunFinished { outcome: Outcome::Failure, seconds: 121.0 }));
     events
+}
+
+fn tests_of(image: String) -> TestsFinished {
+    TestsFinished {
+        verdict: Verdict::Failed,
+        level: Level::Full,
+        passed: 1,
+        failed: 2,
+        warned: 1,
+        waived: 1,
+        skipped: 1,
+        attempts: 2,
+        boot_seconds: Some(1.0),
+        seconds: 2.0,
+        image: Some(image),
+    }
 }
 
 /// Everything that all reports write of a run.
@@ -205,7 +245,7 @@ fn check_chart(markdown: &str) {
     let (_, chart) = markdown.split_once("```mermaid\n").unwrap();
     let (chart, _) = chart.split_once("```\n").unwrap();
     let time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}";
-    let name = r#"(boot|\d+\.[^:;,#%&{}\[\]<>()"'`|\\=\pC]*)"#;
+    let name = r#"(boot|test|\d+\.[^:;,#%&{}\[\]<>()"'`|\\=\pC]*)"#;
     let task = format!("^  {name} :(done|crit|active), {time}, {time}$");
     let task = regex::Regex::new(&task).unwrap();
     for line in chart.lines().skip(3) {

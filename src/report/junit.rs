@@ -1,5 +1,5 @@
-//! `junit.xml`: a suite for each job, a case for each step and for each phase but that of the steps. One file for each job
-//! in its folder, and one for all in the output folder.
+//! `junit.xml`: a suite for each job, a case for each step, for each test of the finished image, and for each phase but those
+//! of the steps and the tests. One file for each job in its folder, and one for all in the output folder.
 //!
 //! The form is that of Jenkins' schema (`junit-10.xsd`), and of what GitLab reads beyond it: `file` on a case. A failure has
 //! a text besides its message, for GitLab shows nothing but the text.
@@ -11,8 +11,8 @@ use camino::Utf8PathBuf;
 use super::ci::Setting;
 use super::run::{Job, Part, Run, Trouble, What};
 use super::sinks::Sink;
-use super::{failure, file, text};
-use crate::event::{Body, Event, Outcome, Phase};
+use super::{failure, file, text, verdict};
+use crate::event::{self, Body, Event, Failure, Outcome, Phase, Tested};
 
 /// The file's name, in a job's folder and in that of all.
 const FILE: &str = "junit.xml";
@@ -96,6 +96,7 @@ struct Suite {
 
 struct Case {
     name: String,
+    class: String,
     seconds: f64,
     result: Verdict,
     /// File and line of a failure.
@@ -110,6 +111,11 @@ enum Verdict {
     Passed,
     /// What went wrong all the same.
     PassedWith(String),
+    /// It failed before.
+    Flaky {
+        message: String,
+        text: String,
+    },
     Failed {
         message: String,
         text: String,
@@ -120,13 +126,19 @@ enum Verdict {
 impl Suite {
     fn new(job: &Job, setting: &Setting) -> Self {
         let has_steps = job.parts.iter().any(|part| matches!(part.what, What::Step(..)));
-        // The steps stand for their phase.
-        let is_case = |part: &&Part| part.what != What::Phase(Phase::Steps) || !has_steps;
+        // The steps stand for their phase, and so do the tests.
+        let has_tests = !job.tests.is_empty() && !fails(job, &What::Phase(Phase::Test));
+        let is_case = |part: &&Part| match part.what {
+            What::Phase(Phase::Steps) => !has_steps,
+            What::Phase(Phase::Test) => !has_tests,
+            _ => true,
+        };
         let parts: Vec<&Part> = job.parts.iter().filter(is_case).collect();
         let mut cases: Vec<Case> = parts.iter().map(|part| Case::of(job, part, setting)).collect();
+        cases.extend(job.tests.iter().map(|test| Case::of_test(job, test, setting)));
         let is_told = |what: &What| parts.iter().any(|part| part.what == *what);
         let untold: Vec<&Trouble> =
-            job.failures().filter(|trouble| !trouble.during.as_ref().is_some_and(is_told)).collect();
+            own_failures(job).filter(|trouble| !trouble.during.as_ref().is_some_and(is_told)).collect();
         let failed = cases.iter().any(|case| matches!(case.result, Verdict::Failed { .. }));
         let seconds = job.end.as_ref().map_or(0.0, |end| end.seconds);
         let reason = || job.end.as_ref().and_then(|end| end.reason.clone());
@@ -142,8 +154,16 @@ impl Suite {
             Some(Outcome::Success | Outcome::Failure) => None,
         };
         let place = untold.first().and_then(|trouble| place_of(trouble, setting));
-        let (name, attachments) = (WHOLE.to_owned(), Vec::new());
-        cases.extend(whole.map(|result| Case { name, seconds: 0.0, result, place, attempts: None, attachments }));
+        let (name, class, attachments) = (WHOLE.to_owned(), job.id.0.clone(), Vec::new());
+        cases.extend(whole.map(|result| Case {
+            name,
+            class,
+            seconds: 0.0,
+            result,
+            place,
+            attempts: None,
+            attachments,
+        }));
         // GitLab shows what a failed case names, and in each the first file only.
         if let Some(failed) = cases.iter_mut().find(|case| matches!(case.result, Verdict::Failed { .. })) {
             let path = |file: &String| setting.output(camino::Utf8Path::new(&job.id.0).join(file));
@@ -162,10 +182,19 @@ impl Suite {
     }
 }
 
+/// What made the job fail besides tests, which are cases of their own.
+fn own_failures(job: &Job) -> impl Iterator<Item = &Trouble> {
+    job.failures().filter(|trouble| !trouble.is_test)
+}
+
+fn fails(job: &Job, what: &What) -> bool {
+    own_failures(job).any(|trouble| trouble.during.as_ref() == Some(what))
+}
+
 impl Case {
     fn of(job: &Job, part: &Part, setting: &Setting) -> Self {
         let troubles: Vec<&Trouble> =
-            job.failures().filter(|trouble| trouble.during.as_ref() == Some(&part.what)).collect();
+            own_failures(job).filter(|trouble| trouble.during.as_ref() == Some(&part.what)).collect();
         let place = troubles.first().and_then(|trouble| place_of(trouble, setting));
         let result = match job.was_cancelled_in(part) {
             true => Verdict::Skipped("cancelled".to_owned()),
@@ -173,7 +202,26 @@ impl Case {
         };
         let attempts = part.step.as_ref().map(|step| step.attempts).filter(|attempts| *attempts > 1);
         let (name, seconds) = (part.what.title(), part.seconds.unwrap_or(0.0));
-        Self { name, seconds, result, place, attempts, attachments: Vec::new() }
+        Self { name, class: job.id.0.clone(), seconds, result, place, attempts, attachments: Vec::new() }
+    }
+
+    /// Classes as Jenkins makes a tree of: job, suite, type of resource.
+    fn of_test(job: &Job, test: &Tested, setting: &Setting) -> Self {
+        let class = match test.suite {
+            event::Suite::Goss => format!("{}.goss.{}", job.id, test.kind),
+            event::Suite::Checks => format!("{}.checks", job.id),
+        };
+        let property = test.property.as_ref().map(|property| format!(": {property}")).unwrap_or_default();
+        let place = test.place.as_ref().and_then(|place| Some((setting.file_of(place)?, place.line)));
+        Self {
+            name: format!("{}{property}", test.id),
+            class,
+            seconds: test.seconds,
+            result: Verdict::of_test(test, setting),
+            place,
+            attempts: None,
+            attachments: Vec::new(),
+        }
     }
 }
 
@@ -193,17 +241,34 @@ impl Verdict {
         }
     }
 
+    /// Readers take a `failure` for what fails a run: nothing else may have one.
+    fn of_test(test: &Tested, setting: &Setting) -> Self {
+        let failure = test.failure();
+        let message = text::cut(&text::line(&failure.message), LONGEST_LINE);
+        let label = test.verdict.as_str();
+        let text = || block(label, &failure, setting).join("\n");
+        match test.verdict {
+            event::Verdict::Passed => Self::Passed,
+            event::Verdict::Skipped => Self::Skipped(if test.message.is_empty() { label.to_owned() } else { message }),
+            event::Verdict::Waived => Self::PassedWith(verdict::line(test)),
+            event::Verdict::Warned => Self::PassedWith(text()),
+            event::Verdict::Flaky => Self::Flaky { text: text(), message },
+            event::Verdict::Failed => Self::Failed { text: text(), message },
+        }
+    }
+
     fn failed(troubles: &[&Trouble], otherwise: &str, setting: &Setting) -> Self {
         let message = troubles.first().map_or(otherwise, |trouble| &trouble.failure.message);
         let message = text::cut(&text::line(message), LONGEST_LINE);
-        let lines: Vec<String> = troubles.iter().flat_map(|trouble| block(trouble, setting)).collect();
+        let lines: Vec<String> =
+            troubles.iter().flat_map(|trouble| block("error", &trouble.failure, setting)).collect();
         let text = if lines.is_empty() { message.clone() } else { lines.join("\n") };
         Self::Failed { message, text }
     }
 }
 
-fn block(trouble: &Trouble, setting: &Setting) -> Vec<String> {
-    let mut failure = trouble.failure.clone();
+fn block(label: &str, failure: &Failure, setting: &Setting) -> Vec<String> {
+    let mut failure = failure.clone();
     if let Some(place) = &mut failure.place
         && let Some(file) = setting.file_of(place)
     {
@@ -211,7 +276,7 @@ fn block(trouble: &Trouble, setting: &Setting) -> Vec<String> {
     }
     let excerpt = failure.excerpt.iter().skip(failure.excerpt.len().saturating_sub(EXCERPT));
     failure.excerpt = excerpt.map(|line| text::cut(line, LONGEST_LINE)).collect();
-    failure::block("error", &failure)
+    failure::block(label, &failure)
 }
 
 fn place_of(trouble: &Trouble, setting: &Setting) -> Option<(String, u32)> {
@@ -244,13 +309,13 @@ fn suite(suite: &Suite) -> String {
         ("time", format!("{:.3}", suite.seconds)),
     ];
     attributes.extend(suite.timestamp.clone().map(|timestamp| ("timestamp", timestamp)));
-    let cases: String = suite.cases.iter().map(|one| case(one, &suite.name)).collect();
+    let cases: String = suite.cases.iter().map(case).collect();
     format!("  {}{cases}  </testsuite>\n", open("testsuite", &attributes))
 }
 
-fn case(case: &Case, suite: &str) -> String {
+fn case(case: &Case) -> String {
     let mut attributes =
-        vec![("name", case.name.clone()), ("classname", suite.to_owned()), ("time", format!("{:.3}", case.seconds))];
+        vec![("name", case.name.clone()), ("classname", case.class.clone()), ("time", format!("{:.3}", case.seconds))];
     if let Some((file, line)) = &case.place {
         attributes.extend([("file", file.clone()), ("line", line.to_string())]);
     }
@@ -260,6 +325,9 @@ fn case(case: &Case, suite: &str) -> String {
         Verdict::Passed => String::new(),
         Verdict::PassedWith(remark) => format!("      <system-out>{}</system-out>\n", escaped(remark)),
         Verdict::Skipped(reason) => element("skipped", &[("message", reason.clone())], reason),
+        Verdict::Flaky { message, text } => {
+            element("flakyFailure", &[("type", "flaky".to_owned()), ("message", message.clone())], text)
+        }
         Verdict::Failed { message, text } => {
             element("failure", &[("type", "failure".to_owned()), ("message", message.clone())], text)
         }
@@ -321,21 +389,22 @@ mod tests {
     use camino::Utf8Path;
 
     use super::*;
-    use crate::report::testing::{at, scripted_run};
+    use crate::report::testing::{at, scripted_run, tested_run};
 
     /// Elements of Jenkins' `junit-10.xsd` as far as they are used here: attributes that are required, that are allowed
     /// besides, and children. GitLab and others read `file` and `line` of a case, which the schema does not know.
     type Rule = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
-    const SCHEMA: [Rule; 8] = [
+    const SCHEMA: [Rule; 9] = [
         ("testsuites", &[], &["name", "tests", "failures", "errors", "time"], &["testsuite"]),
         ("testsuite", &["name", "tests", "failures", "errors"], &["skipped", "time", "timestamp"], &["testcase"]),
         (
             "testcase",
             &["name"],
             &["classname", "time", "file", "line"],
-            &["properties", "skipped", "failure", "system-out"],
+            &["properties", "skipped", "failure", "flakyFailure", "system-out"],
         ),
         ("failure", &[], &["type", "message"], &[]),
+        ("flakyFailure", &["type"], &["message"], &[]),
         ("skipped", &[], &["type", "message"], &[]),
         ("system-out", &[], &[], &[]),
         ("properties", &[], &[], &["property"]),
@@ -481,6 +550,7 @@ mod tests {
                 seconds: 0.0,
                 cases: vec![Case {
                     name: text.to_owned(),
+                    class: text.to_owned(),
                     seconds: 0.0,
                     result: Verdict::Failed { message: text.to_owned(), text: text.to_owned() },
                     place: Some((text.to_owned(), 1)),
@@ -491,5 +561,60 @@ mod tests {
             check_schema(&xml);
             assert!(!xml.contains("[[ATTACHMENT|"), "GitLab would link to a file of the attacker's choice");
         }
+    }
+
+    #[test]
+    fn a_test_is_a_case_and_only_one_that_failed_a_failure() {
+        let (_folder, read) = written(&tested_run());
+        check_schema(&read(FILE));
+        insta::assert_snapshot!(read(FILE), @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="ovenbird" tests="13" failures="2" errors="0" time="135.000">
+          <testsuite name="green" tests="6" failures="0" errors="0" skipped="1" time="45.000" timestamp="2026-11-21T12:00:00">
+            <testcase name="convert" classname="green" time="10.000">
+            </testcase>
+            <testcase name="failed-units" classname="green.checks" time="0.250">
+            </testcase>
+            <testcase name="grown" classname="green.checks" time="0.250" file="images/ovenbird.yml" line="31">
+              <system-out>waived: check grown: the disk is filled on purpose (until 2027-01-31)</system-out>
+            </testcase>
+            <testcase name="listening-ports" classname="green.checks" time="0.250">
+              <system-out>warned: check listening-ports: tcp 0.0.0.0:8125 is open, and no test expects it</system-out>
+            </testcase>
+            <testcase name="nginx: running" classname="green.goss.service" time="0.250" file="images/tests/goss.yaml" line="4">
+            </testcase>
+            <testcase name="/etc/motd: contents" classname="green.goss.file" time="0.250" file="images/tests/goss.yaml" line="9">
+              <skipped message="skipped">skipped</skipped>
+            </testcase>
+          </testsuite>
+          <testsuite name="red" tests="4" failures="2" errors="0" skipped="0" time="45.000" timestamp="2026-11-21T12:00:00">
+            <testcase name="convert" classname="red" time="10.000">
+            </testcase>
+            <testcase name="failed-units" classname="red.checks" time="0.250">
+              <failure type="failure" message="check failed-units: app.service has failed">failed: check failed-units: app.service has failed
+          | app.service: Failed with result &apos;exit-code&apos;.
+          hint: `systemctl status app.service` in the image tells why</failure>
+              <system-out>[[ATTACHMENT|red/test-1/console.txt]]
+        [[ATTACHMENT|red/test-1/journal.txt]]</system-out>
+            </testcase>
+            <testcase name="nginx: running" classname="red.goss.service" time="0.250" file="images/tests/goss.yaml" line="4">
+              <failure type="failure" message="service nginx: running: expected true, found false">failed: service nginx: running: expected true, found false
+          at images/tests/goss.yaml:4:5</failure>
+            </testcase>
+            <testcase name="/etc/motd: exists" classname="red.goss.file" time="0.250" file="images/tests/goss.yaml" line="9">
+            </testcase>
+          </testsuite>
+          <testsuite name="unsteady" tests="3" failures="0" errors="0" skipped="0" time="45.000" timestamp="2026-11-21T12:00:00">
+            <testcase name="convert" classname="unsteady" time="10.000">
+            </testcase>
+            <testcase name="http://localhost/: status" classname="unsteady.goss.http" time="0.250" file="images/tests/goss.yaml" line="14">
+              <flakyFailure type="flaky" message="http http://localhost/: status: expected 200, found 502">flaky: http http://localhost/: status: expected 200, found 502
+          at images/tests/goss.yaml:14:5</flakyFailure>
+            </testcase>
+            <testcase name="nginx: running" classname="unsteady.goss.service" time="0.250" file="images/tests/goss.yaml" line="4">
+            </testcase>
+          </testsuite>
+        </testsuites>
+        "#);
     }
 }

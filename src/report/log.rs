@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use chrono::{DateTime, Utc};
 
 use super::sinks::Sink;
-use super::{failure, text};
+use super::{failure, text, verdict};
 use crate::event::{Body, Event, JobId, Stream};
 
 /// The log's name in a job's folder.
@@ -119,11 +119,11 @@ fn body(body: &Body) -> Vec<String> {
             let (file, size) = (text::line(&artifact.file), text::bytes(artifact.size));
             format!("   artifact {file}: {size}, sha256 {}", text::line(&artifact.sha256))
         }
-        Body::Tested(test) => format!("   test {}: {}", test.verdict.as_str(), text::line(&test.name())),
-        Body::TestsFinished(end) => {
-            let (passed, failed, seconds) = (end.passed, end.failed, text::duration(end.seconds));
-            format!("-- tests {}: {passed} passed, {failed} failed after {seconds}", end.verdict.as_str())
+        Body::Tested(test) if verdict::trouble(test).is_some() => {
+            return failure::block(&format!("!! test {}", test.verdict.as_str()), &test.failure());
         }
+        Body::Tested(test) => format!("   test {}", verdict::line(test)),
+        Body::TestsFinished(end) => format!("-- {}", verdict::sentence(end)),
         Body::Kept(kept) => format!("   kept {}", text::line(&kept.file)),
         Body::Progress { .. } | Body::RunStarted { .. } | Body::RunFinished { .. } => return Vec::new(),
     };
@@ -152,7 +152,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::report::testing::{at, scripted_run};
+    use crate::report::testing::{at, scripted_run, tested_run};
 
     fn logs_of(events: &[Event]) -> (tempfile::TempDir, io::Result<()>) {
         let folder = tempfile::tempdir().unwrap();
@@ -235,5 +235,60 @@ mod tests {
         let error = sink.finish().unwrap_err().to_string();
         assert!(error.starts_with("failed to create `"), "{error}");
         assert!(std::fs::read_to_string(folder.path().join("db/log.txt")).unwrap().ends_with("   note: hello\n"));
+    }
+
+    #[test]
+    fn a_log_holds_every_test() {
+        let (folder, result) = logs_of(&tested_run());
+        result.unwrap();
+        insta::assert_snapshot!(["green", "red", "unsteady"].map(|job| log(&folder, job)).concat(), @"
+        # ovenbird 0.1.0, run r-91bc, job green, 2026-11-21 (times are UTC)
+        12:00:00.000 == job: web on qemu
+        12:00:00.000 == phase convert
+        12:00:10.000    artifact green.qcow2: 161.0 MiB, sha256 cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc
+        12:00:10.000 -- phase convert: 10.0s
+        12:00:10.000 == phase test
+        12:00:12.000    kept test-1/console.txt
+        12:00:12.000    kept test-1/journal.txt
+        12:00:44.000    test passed: check failed-units
+        12:00:44.000    test waived: check grown: the disk is filled on purpose (until 2027-01-31)
+        12:00:44.000 !! test warned: check listening-ports: tcp 0.0.0.0:8125 is open, and no test expects it
+        12:00:44.000    test passed: service nginx: running
+        12:00:44.000    test skipped: file /etc/motd: contents
+        12:00:44.000 -- Tests passed: 2 passed, 1 warned, 1 waived, 1 skipped; login 12.0s after power-on; verdict after 34.0s (standard).
+        12:00:44.000 -- phase test: 34.0s
+        12:00:45.000 == job: success after 45.0s
+        # ovenbird 0.1.0, run r-91bc, job red, 2026-11-21 (times are UTC)
+        12:00:00.000 == job: web on qemu
+        12:00:00.000 == phase convert
+        12:00:10.000    artifact red.qcow2: 161.0 MiB, sha256 cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc
+        12:00:10.000 -- phase convert: 10.0s
+        12:00:10.000 == phase test
+        12:00:12.000    kept test-1/console.txt
+        12:00:12.000    kept test-1/journal.txt
+        12:00:44.000 !! test failed: check failed-units: app.service has failed
+        12:00:44.000   | app.service: Failed with result 'exit-code'.
+        12:00:44.000   hint: `systemctl status app.service` in the image tells why
+        12:00:44.000 !! test failed: service nginx: running: expected true, found false
+        12:00:44.000   at tests/goss.yaml:4:5
+        12:00:44.000    test passed: file /etc/motd: exists
+        12:00:44.000 -- Tests failed: 2 failed, 1 passed; login 12.0s after power-on; verdict after 34.0s (standard).
+        12:00:44.000 -- phase test: 34.0s
+        12:00:45.000 == job: failure after 45.0s: 2 of 3 tests failed
+        # ovenbird 0.1.0, run r-91bc, job unsteady, 2026-11-21 (times are UTC)
+        12:00:00.000 == job: web on qemu
+        12:00:00.000 == phase convert
+        12:00:10.000    artifact unsteady.qcow2: 161.0 MiB, sha256 cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc
+        12:00:10.000 -- phase convert: 10.0s
+        12:00:10.000 == phase test
+        12:00:12.000    kept test-1/console.txt
+        12:00:12.000    kept test-1/journal.txt
+        12:00:44.000 !! test flaky: http http://localhost/: status: expected 200, found 502
+        12:00:44.000   at tests/goss.yaml:14:5
+        12:00:44.000    test passed: service nginx: running
+        12:00:44.000 -- Tests flaky, passed at attempt 2 only: 2 passed; login 12.0s after power-on; verdict after 34.0s (standard).
+        12:00:44.000 -- phase test: 34.0s
+        12:00:45.000 == job: success after 45.0s
+        ");
     }
 }

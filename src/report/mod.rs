@@ -31,6 +31,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod text;
+mod verdict;
 
 pub use ci::{Annotations, Ci, GitHub, GitLab, Setting};
 pub use github::step::{give_outputs, last_word};

@@ -147,14 +147,18 @@ mod tests {
     use super::*;
     use crate::report::ci::{Annotations, GitHub};
     use crate::report::spool::Spool;
-    use crate::report::testing::scripted_run;
+    use crate::report::testing::{scripted_run, tested_run};
 
     /// The spooled events of the jobs, each in a folder of its own, as legs of a fan-out leave them.
     fn legs(jobs: &[&str]) -> (tempfile::TempDir, Utf8PathBuf, Vec<Utf8PathBuf>) {
+        legs_of(&scripted_run(), jobs)
+    }
+
+    fn legs_of(events: &[Event], jobs: &[&str]) -> (tempfile::TempDir, Utf8PathBuf, Vec<Utf8PathBuf>) {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(folder.path()).unwrap().to_owned();
         let mut sink = Box::new(Spool::new(root.join("legs")));
-        scripted_run().iter().for_each(|event| sink.on_event(event));
+        events.iter().for_each(|event| sink.on_event(event));
         sink.finish().unwrap();
         let paths = jobs.iter().map(|job| spool::path(&root.join("legs"), &JobId((*job).to_owned()))).collect();
         (folder, root.join("out"), paths)
@@ -186,14 +190,30 @@ mod tests {
     }
 
     #[test]
+    fn the_tests_of_a_leg_are_told_again() {
+        let (_folder, out, paths) = legs_of(&tested_run(), &["unsteady", "red"]);
+        replay(&paths, options(&out)).unwrap();
+        let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+        assert!(page.contains("tests: 2 failed of 3") && page.contains("flaky, passed at attempt 2 only"));
+        let junit = std::fs::read_to_string(out.join("junit.xml")).unwrap();
+        assert_eq!((junit.matches("<failure").count(), junit.matches("<flakyFailure").count()), (2, 1));
+    }
+
+    #[test]
     fn numbers_that_no_run_has_end_in_a_report_all_the_same() {
-        let (_folder, out, paths) = legs(&["web-trixie"]);
+        report_absurd_numbers(legs(&["web-trixie"]));
+        report_absurd_numbers(legs_of(&tested_run(), &["red"]));
+    }
+
+    #[track_caller]
+    fn report_absurd_numbers((_folder, out, paths): (tempfile::TempDir, Utf8PathBuf, Vec<Utf8PathBuf>)) {
         let text = std::fs::read_to_string(&paths[0]).unwrap();
         let mut lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         for (index, line) in lines.iter_mut().enumerate() {
             line["time"] = ["+262142-12-31T23:59:59Z", "-262143-01-01T00:00:00Z"][index % 2].into();
             let event = line["event"].as_object_mut().unwrap();
             event.entry("seconds").and_modify(|seconds| *seconds = [1e300, -1e300][index % 2].into());
+            event.entry("boot-seconds").and_modify(|seconds| *seconds = [-1e300, 1e300][index % 2].into());
             event.entry("step").and_modify(|step| *step = usize::MAX.into());
         }
         std::fs::write(&paths[0], lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();

@@ -2,8 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::text;
-use crate::event::{Artifact, Body, Cell, Event, Failure, JobFinished, JobId, Kept, Outcome, Phase, StepFinished};
+use super::{text, verdict};
+use crate::event::{
+    Artifact, Body, Cell, Event, Failure, JobFinished, JobId, Kept, Outcome, Phase, StepFinished, Tested,
+    TestsFinished, Verdict,
+};
 
 /// A run, as far as it came.
 #[derive(Default)]
@@ -30,10 +33,16 @@ pub(super) struct Job {
     /// Failures and warnings, as they came.
     pub(super) troubles: Vec<Trouble>,
     pub(super) artifacts: Vec<Artifact>,
-    /// What was kept of a failure; a picture, which says most at a glance, first.
+    /// What was kept of a failure and of the boots of tests; a picture, which says most at a glance, first.
     pub(super) kept: Vec<Kept>,
     /// What runs the machine, and why.
     pub(super) accelerator: Option<(String, String)>,
+    /// What was tested of the finished image, in order.
+    pub(super) tests: Vec<Tested>,
+    /// What all of that came to.
+    pub(super) tested: Option<TestsFinished>,
+    /// Seconds from the job's start to the verdict.
+    pub(super) verdict_after: Option<f64>,
     pub(super) end: Option<JobFinished>,
 }
 
@@ -71,6 +80,8 @@ pub(super) struct Trouble {
     pub(super) failure: Failure,
     /// The step it names, else what was going on; none between two parts.
     pub(super) during: Option<What>,
+    /// Whether a test of the finished image found it.
+    pub(super) is_test: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -172,7 +183,24 @@ impl Job {
     fn new(id: JobId) -> Self {
         let (parts, troubles, artifacts, kept) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (cell, name, platform) = (Cell::new(), String::new(), String::new());
-        Self { id, cell, name, platform, begin: None, parts, troubles, artifacts, kept, accelerator: None, end: None }
+        let (tests, tested, verdict_after) = (Vec::new(), None, None);
+        let (begin, accelerator, end) = (None, None, None);
+        Self {
+            id,
+            cell,
+            name,
+            platform,
+            begin,
+            parts,
+            troubles,
+            artifacts,
+            kept,
+            accelerator,
+            tests,
+            tested,
+            verdict_after,
+            end,
+        }
     }
 
     pub(super) fn outcome(&self) -> Option<Outcome> {
@@ -182,6 +210,11 @@ impl Job {
     /// What made the job, or a step of it, fail.
     pub(super) fn failures(&self) -> impl Iterator<Item = &Trouble> {
         self.troubles.iter().filter(|trouble| trouble.severity == Severity::Error)
+    }
+
+    /// The tests that came to this.
+    pub(super) fn tests_that(&self, verdict: Verdict) -> impl Iterator<Item = &Tested> {
+        self.tests.iter().filter(move |test| test.verdict == verdict)
     }
 
     fn take(&mut self, event: &Event) {
@@ -203,6 +236,8 @@ impl Job {
             }
             Body::Warning(failure) => self.trouble(Severity::Warning, failure),
             Body::Failure(failure) => self.trouble(Severity::Error, failure),
+            Body::Tested(test) => self.test(test),
+            Body::TestsFinished(end) => self.tests_finished(end, event.time),
             Body::Artifact(artifact) => self.artifacts.push(artifact.clone()),
             Body::Kept(kept) => {
                 let after = self.kept.partition_point(|other| other.kind <= kept.kind);
@@ -255,7 +290,21 @@ impl Job {
         // The phase that has just ended was ended by it: a phase's end is told before its failure.
         let last = || self.parts.iter().rev().find(|part| matches!(part.what, What::Phase(_)));
         let during = named.or_else(open).or_else(last).map(|part| part.what.clone());
-        self.troubles.push(Trouble { severity, failure: failure.clone(), during });
+        self.troubles.push(Trouble { severity, failure: failure.clone(), during, is_test: false });
+    }
+
+    /// No other event tells of a test that failed.
+    fn test(&mut self, test: &Tested) {
+        if let Some((severity, failure)) = verdict::trouble(test) {
+            self.troubles.push(Trouble { severity, failure, during: Some(What::Phase(Phase::Test)), is_test: true });
+        }
+        self.tests.push(test.clone());
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of a job")]
+    fn tests_finished(&mut self, end: &TestsFinished, time: DateTime<Utc>) {
+        self.verdict_after = self.begin.map(|begin| (time - begin).num_milliseconds().max(0) as f64 / 1000.0);
+        self.tested = Some(end.clone());
     }
 }
 
@@ -264,7 +313,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::report::testing::{at, scripted_run};
+    use crate::report::testing::{at, scripted_run, tested_run};
 
     #[test]
     fn a_failure_belongs_to_its_step_or_to_the_phase_that_it_ended() {
@@ -316,5 +365,34 @@ mod tests {
         };
         run.take(&at(0.0, Some("a"), Body::JobFinished(Box::new(end))));
         assert_eq!(run.merged()[0].trouble.failure.message, "gone");
+    }
+
+    #[test]
+    fn a_test_that_failed_is_a_failure_and_one_that_is_accepted_is_none() {
+        let mut run = Run::default();
+        tested_run().iter().for_each(|event| run.take(event));
+        let told: Vec<_> =
+            run.merged().iter().map(|one| (one.trouble.severity, one.trouble.failure.message.clone())).collect();
+        let expected = [
+            (Severity::Error, "check failed-units: app.service has failed"),
+            (Severity::Error, "service nginx: running: expected true, found false"),
+            (Severity::Warning, "check listening-ports: tcp 0.0.0.0:8125 is open, and no test expects it"),
+            (Severity::Warning, "flaky: http http://localhost/: status: expected 200, found 502"),
+        ];
+        assert_eq!(told, expected.map(|(severity, message)| (severity, message.to_owned())));
+        assert!(run.jobs.iter().flat_map(|job| &job.troubles).all(|one| one.during == Some(What::Phase(Phase::Test))));
+        assert_eq!(run.jobs[0].verdict_after, Some(44.0));
+    }
+
+    #[test]
+    fn a_test_that_fails_in_several_jobs_is_one_trouble() {
+        let mut run = Run::default();
+        let is_of_red = |event: &&Event| event.job.as_ref().is_some_and(|job| job.0 == "red");
+        for job in ["a", "b"] {
+            let events = tested_run();
+            events.iter().filter(is_of_red).for_each(|event| run.take(&at(0.0, Some(job), event.event.clone())));
+        }
+        let jobs: Vec<String> = run.merged().iter().map(Merged::jobs_title).collect();
+        assert_eq!(jobs, ["a, b", "a, b"]);
     }
 }

@@ -151,6 +151,11 @@ fn sane(mut event: Event) -> Event {
         Body::PhaseFinished { seconds, .. } | Body::RunFinished { seconds, .. } => (Some(seconds), None),
         Body::JobFinished(end) => (Some(&mut end.seconds), None),
         Body::StepFinished(end) => (Some(&mut end.seconds), Some(&mut end.step)),
+        Body::Tested(test) => (Some(&mut test.seconds), None),
+        Body::TestsFinished(end) => {
+            end.boot_seconds = end.boot_seconds.map(|seconds| seconds.clamp(0.0, LONGEST_SECONDS));
+            (Some(&mut end.seconds), None)
+        }
         Body::StepStarted { step, .. } => (None, Some(step)),
         Body::Output { step, .. } => (None, step.as_mut()),
         Body::Warning(failure) | Body::Failure(failure) => (None, failure.step.as_mut()),

@@ -6,17 +6,21 @@ use std::io::{self, Write};
 
 use camino::Utf8PathBuf;
 
+use super::ci::Setting;
 use super::run::{Job, Run, What};
 use super::sinks::{Sink, write_unless_closed};
 use super::text::{self, Paint};
-use super::{failure, log};
-use crate::event::{Event, Failure, Outcome, Phase, StepFinished};
+use super::{failure, log, verdict};
+use crate::event::{Event, Failure, Outcome, Phase, StepFinished, Verdict};
 
 /// Digits of a digest that tell two files apart at a glance; `SHA256SUMS` has all of them.
 const SHORT_DIGEST: usize = 12;
 
 /// Steps that are listed when there are more than fit a screen: the slowest are what one looks for.
 const MOST_STEPS: usize = 20;
+
+/// Failures of a job that are told again: one cause may fail hundreds of tests.
+const MOST_FAILURES: usize = 20;
 
 /// Collects a run and writes the table at its end.
 pub(super) struct Table<W> {
@@ -38,15 +42,23 @@ impl<W: Write + Send> Table<W> {
     }
 
     fn results(&self) -> String {
-        let mut grid = Grid::new(&["job", "result", "time", "artifact", "size", "sha256"], &[2, 4]);
+        let has_tests = self.run.jobs.iter().any(|job| job.tested.is_some());
+        let mut grid = match has_tests {
+            true => Grid::new(&["job", "result", "time", "tests", "artifact", "size", "sha256"], &[2, 5]),
+            false => Grid::new(&["job", "result", "time", "artifact", "size", "sha256"], &[2, 4]),
+        };
         for job in &self.run.jobs {
             let seconds = job.end.as_ref().map(|end| text::duration(end.seconds)).unwrap_or_default();
             let outcome = job.outcome().map_or("not run", text::outcome).to_owned();
             let mut first = vec![text::line(&job.id.0), outcome, seconds];
+            if has_tests {
+                first.push(job.tested.as_ref().map(verdict::short).unwrap_or_default());
+            }
+            let blank = vec![String::new(); first.len()];
             for artifact in &job.artifacts {
                 let digest = text::line(&artifact.sha256).chars().take(SHORT_DIGEST).collect();
                 first.extend([text::line(&artifact.file), text::bytes(artifact.size), digest]);
-                grid.rows.push(std::mem::replace(&mut first, vec![String::new(); 3]));
+                grid.rows.push(std::mem::replace(&mut first, blank.clone()));
             }
             if !first[0].is_empty() {
                 grid.rows.push(first);
@@ -112,12 +124,20 @@ impl<W: Write + Send> Table<W> {
             if failures.is_empty() {
                 failures.push(Failure::new(end.reason.clone().unwrap_or_else(|| "failed".to_owned())));
             }
-            for error in failures {
+            let left = failures.len().saturating_sub(MOST_FAILURES);
+            for error in failures.into_iter().take(MOST_FAILURES) {
                 // The excerpt was shown when it happened, and is in the log.
                 let short = Failure { excerpt: Vec::new(), ..error };
                 lines.extend(failure::block(&text::line(&job.id.0), &short));
             }
+            if left > 0 {
+                lines.push(format!("  {left} more are in the log"));
+            }
             lines.push(format!("  log: {}", log::path(&self.out, &job.id)));
+            let setting = Setting { out: self.out.clone(), ..Setting::default() };
+            let is_test = job.tested.as_ref().is_some_and(|end| end.verdict == Verdict::Failed);
+            let command = verdict::boot_command(job, &setting).filter(|_| is_test);
+            lines.extend(command.map(|command| format!("  look around: {command}")));
         }
         if lines.is_empty() {
             return String::new();
@@ -133,7 +153,13 @@ impl<W: Write + Send> Table<W> {
             0 => String::new(),
             _ => format!(" Files and full digests (SHA256SUMS) are in {}/<job>/.", self.out),
         };
-        format!("Built {built} of {} {jobs}{time}.{files}\n", self.run.jobs.len())
+        let is_red = |job: &&Job| job.tested.as_ref().is_some_and(|end| end.verdict == Verdict::Failed);
+        let tests = match self.run.jobs.iter().filter(is_red).count() {
+            0 => String::new(),
+            1 => ", and the tests of 1 image failed".to_owned(),
+            red => format!(", and the tests of {red} images failed"),
+        };
+        format!("Built {built} of {} {jobs}{time}{tests}.{files}\n", self.run.jobs.len())
     }
 }
 
@@ -224,7 +250,7 @@ mod tests {
 
     use super::*;
     use crate::event::{Artifact, Body, JobId};
-    use crate::report::testing::{Buffer, at, finished, scripted_run};
+    use crate::report::testing::{Buffer, at, finished, scripted_run, tested_run};
 
     fn table(events: &[Event], colour: bool) -> String {
         let buffer = Buffer::default();
@@ -361,5 +387,31 @@ mod tests {
             table(&[at(0.0, Some("web"), artifact("a")), at(0.0, Some("web"), artifact("::error::##[x]"))], false);
         assert!(!text.contains("##["), "{text}");
         assert!(text.lines().all(|line| !line.trim_start().starts_with("::")), "{text}");
+    }
+
+    #[test]
+    fn the_table_shows_what_tests_came_to() {
+        insta::assert_snapshot!(table(&tested_run(), false), @"
+
+        job       result    time  tests          artifact             size  sha256
+        green     success  45.0s  2 passed       green.qcow2     161.0 MiB  cccccccccccc
+        red       failure  45.0s  2 failed of 3  red.qcow2       161.0 MiB  cccccccccccc
+        unsteady  success  45.0s  flaky          unsteady.qcow2  161.0 MiB  cccccccccccc
+
+        time by phase  convert   test
+        green            10.0s  34.0s
+        red              10.0s  34.0s
+        unsteady         10.0s  34.0s
+
+        failures
+        red: check failed-units: app.service has failed
+          hint: `systemctl status app.service` in the image tells why
+        red: service nginx: running: expected true, found false
+          at tests/goss.yaml:4:5
+          log: ovenbird-out/red/log.txt
+          look around: ovenbird boot ovenbird-out/red/red.qcow2
+
+        Built 2 of 3 jobs in 50.0s, and the tests of 1 image failed. Files and full digests (SHA256SUMS) are in ovenbird-out/<job>/.
+        ");
     }
 }

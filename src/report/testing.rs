@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::event::{
-    Artifact, Body, Event, Failure, JobFinished, JobId, Kept, KeptKind, Outcome, Phase, Place, StepFinished, Stream,
-    Unit, WIRE_VERSION,
+    Artifact, Body, Event, Failure, JobFinished, JobId, Kept, KeptKind, Level, Outcome, Phase, Place, StepFinished,
+    Stream, Suite, Tested, TestsFinished, Unit, Verdict, WIRE_VERSION,
 };
 
 /// Bytes that a sink wrote, readable while the sink still has its clone.
@@ -169,4 +169,112 @@ fn failing_job(started: Body) -> Vec<Event> {
     ]
     .map(|(seconds, body)| at(seconds, job, body))
     .to_vec()
+}
+
+/// A run of three jobs whose images are tested: one's tests pass, with all that does not fail an image, one's fail, and
+/// one's pass only when they are tried again.
+pub(super) fn tested_run() -> Vec<Event> {
+    let ids = ["green", "red", "unsteady"];
+    let jobs = ids.map(|id| JobId(id.to_owned())).to_vec();
+    let begun = Body::RunStarted { run: "r-91bc".into(), version: "0.1.0".into(), jobs, cells: BTreeMap::new() };
+    let mut events = vec![at(0.0, None, begun)];
+    events.extend(tested_job("green", green_tests(), Verdict::Passed));
+    events.extend(tested_job("red", red_tests(), Verdict::Failed));
+    events.extend(tested_job("unsteady", unsteady_tests(), Verdict::Flaky));
+    events.push(at(50.0, None, Body::RunFinished { outcome: Outcome::Failure, seconds: 50.0 }));
+    events
+}
+
+fn tested_job(id: &str, tests: Vec<Tested>, verdict: Verdict) -> Vec<Event> {
+    let image = format!("{id}.qcow2");
+    let count =
+        |verdict| u32::try_from(tests.iter().filter(|test| test.verdict == verdict).count()).unwrap_or_default();
+    let end = TestsFinished {
+        verdict,
+        level: Level::Standard,
+        // What is flaky has passed in the end.
+        passed: count(Verdict::Passed) + count(Verdict::Flaky),
+        failed: count(Verdict::Failed),
+        warned: count(Verdict::Warned),
+        waived: count(Verdict::Waived),
+        skipped: count(Verdict::Skipped),
+        attempts: if verdict == Verdict::Passed { 1 } else { 2 },
+        boot_seconds: Some(12.0),
+        seconds: 34.0,
+        image: Some(image.clone()),
+    };
+    let (outcome, reason) = match verdict {
+        Verdict::Failed => (Outcome::Failure, Some("2 of 3 tests failed".to_owned())),
+        _ => (Outcome::Success, None),
+    };
+    let finished = JobFinished { outcome, seconds: 45.0, reason, manifest: None, verdict: Some(verdict) };
+    let mut bodies = vec![
+        (0.0, Body::JobStarted { name: "web".into(), platform: "qemu".into() }),
+        (0.0, Body::PhaseStarted { phase: Phase::Convert }),
+        (10.0, artifact(&image, "qcow2", 168_820_736, 'c')),
+        (10.0, Body::PhaseFinished { phase: Phase::Convert, seconds: 10.0 }),
+        (10.0, Body::PhaseStarted { phase: Phase::Test }),
+        (12.0, kept("test-1/console.txt", KeptKind::Console)),
+        (12.0, kept("test-1/journal.txt", KeptKind::Journal)),
+    ];
+    bodies.extend(tests.into_iter().map(|test| (44.0, Body::Tested(Box::new(test)))));
+    bodies.extend([
+        (44.0, Body::TestsFinished(end)),
+        (44.0, Body::PhaseFinished { phase: Phase::Test, seconds: 34.0 }),
+        (45.0, Body::JobFinished(Box::new(finished))),
+    ]);
+    bodies.into_iter().map(|(seconds, body)| at(seconds, Some(id), body)).collect()
+}
+
+/// An assertion on a line of the goss file.
+fn goss(kind: &str, id: &str, property: &str, line: u32, verdict: Verdict, message: &str) -> Tested {
+    Tested {
+        suite: Suite::Goss,
+        kind: kind.to_owned(),
+        id: id.to_owned(),
+        property: Some(property.to_owned()),
+        title: None,
+        verdict,
+        message: message.to_owned(),
+        place: Some(Place { file: "tests/goss.yaml".into(), line, column: Some(5), exact: true }),
+        hint: None,
+        excerpt: Vec::new(),
+        seconds: 0.25,
+    }
+}
+
+fn check(id: &str, verdict: Verdict, message: &str) -> Tested {
+    let (kind, property, place) = ("check".to_owned(), None, None);
+    Tested { suite: Suite::Checks, kind, property, place, ..goss("", id, "", 1, verdict, message) }
+}
+
+fn green_tests() -> Vec<Tested> {
+    let waiver = Some(Place { file: "ovenbird.yml".into(), line: 31, column: None, exact: true });
+    vec![
+        check("failed-units", Verdict::Passed, ""),
+        Tested { place: waiver, ..check("grown", Verdict::Waived, "the disk is filled on purpose (until 2027-01-31)") },
+        check("listening-ports", Verdict::Warned, "tcp 0.0.0.0:8125 is open, and no test expects it"),
+        goss("service", "nginx", "running", 4, Verdict::Passed, ""),
+        goss("file", "/etc/motd", "contents", 9, Verdict::Skipped, ""),
+    ]
+}
+
+fn red_tests() -> Vec<Tested> {
+    let hint = Some("`systemctl status app.service` in the image tells why".to_owned());
+    let excerpt = vec!["app.service: Failed with result 'exit-code'.".to_owned()];
+    vec![
+        Tested { hint, excerpt, ..check("failed-units", Verdict::Failed, "app.service has failed") },
+        Tested {
+            title: Some("the web server runs".into()),
+            ..goss("service", "nginx", "running", 4, Verdict::Failed, "expected true, found false")
+        },
+        goss("file", "/etc/motd", "exists", 9, Verdict::Passed, ""),
+    ]
+}
+
+fn unsteady_tests() -> Vec<Tested> {
+    vec![
+        goss("http", "http://localhost/", "status", 14, Verdict::Flaky, "expected 200, found 502"),
+        goss("service", "nginx", "running", 4, Verdict::Passed, ""),
+    ]
 }

@@ -249,6 +249,19 @@ const checks = {
     await close(tab);
   },
 
+  async "the tests of an image are shown, those first that need a look"() {
+    const tab = await open({ hash: "#job/bookworm-arm64" });
+    const job = '[id="job/bookworm-arm64"]';
+    assert.equal(await text(tab, `${job} > summary .verdict`), "tests: flaky");
+    assert.ok(await tab.$eval(`${job} .tests`, (tests) => tests.open && tests.checkVisibility()));
+    const rows = await tab.$$eval(`${job} .test`, (rows) => rows.map((row) => [row.dataset.verdict, row.querySelector("th").textContent.trim()]));
+    assert.deepEqual(rows.map(([verdict]) => verdict), ["flaky", "warned", "waived", "skipped", "passed"]);
+    assert.equal(rows[0][1], "service flaky.service: runningflaky.service runs");
+    assert.match(await text(tab, `${job} .test .found`), /^expected true, found false\s*at goss\.yaml:4$/);
+    assert.match(await text(tab, `${job} .body`), /ovenbird boot ovenbird-out\/bookworm-arm64\/web-bookworm-arm64\.qcow2/);
+    await close(tab);
+  },
+
   async "the page is light or dark as the system is or as one chooses"() {
     const back = (tab) => tab.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const [light, dark] = [await open(), await open({ scheme: "dark" })];

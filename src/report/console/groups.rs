@@ -21,9 +21,9 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 
 use super::super::sinks::{Sink, write_unless_closed};
-use super::super::{failure, text};
-use super::plain::{Detail, Pace, RUN, sentence};
-use crate::event::{Body, Event, Failure, JobId, Phase, Stream};
+use super::super::{failure, text, verdict};
+use super::plain::{Detail, Pace, RUN, label, quiet_test, sentence};
+use crate::event::{Body, Event, Failure, JobId, Phase, Stream, Tested};
 
 /// Lines of a kept group that are shown from its beginning and from its end. `log.txt` has those between.
 const HEAD: usize = 500;
@@ -252,6 +252,8 @@ impl<W: Write + Send> Groups<W> {
             }
             Body::Warning(warning) => self.trouble(job, time, "warning", warning),
             Body::Failure(error) => self.trouble(job, time, "error", error),
+            Body::Tested(test) => self.tested(job, time, test),
+            Body::TestsFinished(end) => self.result(job, time, vec![verdict::sentence(end)]),
             Body::Output { stream: Stream::Console, .. } if self.detail < Detail::Everything => {}
             Body::Output { line, .. } => self.add(job, time, output(line)),
             Body::Note { text } => {
@@ -272,10 +274,22 @@ impl<W: Write + Send> Groups<W> {
     }
 
     fn trouble(&mut self, job: &JobId, time: DateTime<Utc>, label: &str, trouble: &Failure) {
-        let block = failure::block(label, trouble);
+        self.result(job, time, failure::block(label, trouble));
+    }
+
+    /// One that is no trouble stays in its group.
+    fn tested(&mut self, job: &JobId, time: DateTime<Utc>, test: &Tested) {
+        match verdict::trouble(test) {
+            Some((severity, trouble)) => self.trouble(job, time, label(severity), &trouble),
+            None => self.add(job, time, quiet_test(test, self.detail).into_iter().collect()),
+        }
+    }
+
+    /// What must be seen, outside of groups.
+    fn result(&mut self, job: &JobId, time: DateTime<Utc>, lines: Vec<String>) {
         match self.groups.get_mut(job) {
-            Some(group) => group.after.extend(block),
-            None => self.say(time, &prefixed(&job.0, &block)),
+            Some(group) => group.after.extend(lines),
+            None => self.say(time, &prefixed(&job.0, &lines)),
         }
     }
 }
@@ -290,6 +304,7 @@ impl<W: Write + Send> Sink for Groups<W> {
             (Some(job), Body::Failure(error)) if self.detail == Detail::Failures => {
                 self.trouble(job, time, "error", error);
             }
+            (Some(job), Body::Tested(test)) if self.detail == Detail::Failures => self.tested(job, time, test),
             _ if self.detail == Detail::Failures => {}
             (Some(job), _) => self.job_event(job, event),
             (None, body) => {
@@ -329,7 +344,7 @@ mod tests {
     use super::*;
     use crate::event::{Outcome, StepFinished};
     use crate::report::github::runner::Runner;
-    use crate::report::testing::{Buffer, at, finished, scripted_run};
+    use crate::report::testing::{Buffer, at, finished, scripted_run, tested_run};
 
     fn log(marks: Marks, detail: Detail, events: &[Event]) -> String {
         let buffer = Buffer::default();
@@ -656,5 +671,57 @@ mod tests {
             }
             prop_assert_eq!(open, None, "a section is left open");
         }
+    }
+
+    #[test]
+    fn what_tests_found_stands_outside_of_their_group() {
+        insta::assert_snapshot!(log(Marks::GitHub, Detail::Steps, &tested_run()), @"
+        ovenbird | Version 0.1.0, run r-91bc: 3 jobs.
+        green | Building web on qemu.
+        ::group::green: convert
+        Wrote green.qcow2 (161.0 MiB).
+        ::endgroup::
+        green | Done: convert took 10.0s.
+        ::group::green: test
+        Kept test-1/console.txt: the machine's console.
+        Kept test-1/journal.txt: the guest's own log.
+        waived: check grown: the disk is filled on purpose (until 2027-01-31)
+        ::endgroup::
+        green | warning: check listening-ports: tcp 0.0.0.0:8125 is open, and no test expects it
+        green | Tests passed: 2 passed, 1 warned, 1 waived, 1 skipped; login 12.0s after power-on; verdict after 34.0s (standard).
+        green | Done: test took 34.0s.
+        green | == success after 45.0s
+        red | Building web on qemu.
+        ::group::red: convert
+        Wrote red.qcow2 (161.0 MiB).
+        ::endgroup::
+        red | Done: convert took 10.0s.
+        ::group::red: test
+        Kept test-1/console.txt: the machine's console.
+        Kept test-1/journal.txt: the guest's own log.
+        ::endgroup::
+        red | error: check failed-units: app.service has failed
+        red |   | app.service: Failed with result 'exit-code'.
+        red |   hint: `systemctl status app.service` in the image tells why
+        red | error: service nginx: running: expected true, found false
+        red |   at tests/goss.yaml:4:5
+        red | Tests failed: 2 failed, 1 passed; login 12.0s after power-on; verdict after 34.0s (standard).
+        red | Done: test took 34.0s.
+        red | == failure after 45.0s: 2 of 3 tests failed
+        unsteady | Building web on qemu.
+        ::group::unsteady: convert
+        Wrote unsteady.qcow2 (161.0 MiB).
+        ::endgroup::
+        unsteady | Done: convert took 10.0s.
+        ::group::unsteady: test
+        Kept test-1/console.txt: the machine's console.
+        Kept test-1/journal.txt: the guest's own log.
+        ::endgroup::
+        unsteady | warning: flaky: http http://localhost/: status: expected 200, found 502
+        unsteady |   at tests/goss.yaml:14:5
+        unsteady | Tests flaky, passed at attempt 2 only: 2 passed; login 12.0s after power-on; verdict after 34.0s (standard).
+        unsteady | Done: test took 34.0s.
+        unsteady | == success after 45.0s
+        ");
     }
 }

@@ -11,11 +11,12 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use super::super::run::Severity;
 use super::super::sinks::Sink;
 use super::super::text::Paint;
-use super::super::{failure, log, text};
+use super::super::{failure, log, text, verdict};
 use super::plain::{self, Detail};
-use crate::event::{Body, Event, Failure, JobFinished, JobId, Stream, Unit};
+use crate::event::{Body, Event, Failure, JobFinished, JobId, Stream, Tested, Unit};
 
 /// Lines of a failed step that are shown again, for nobody saw them pass. More would scroll the failure out of reach;
 /// the log has them all.
@@ -121,6 +122,18 @@ impl Live {
         self.print(&lines);
     }
 
+    fn tested(&mut self, job: Option<&JobId>, test: &Tested) {
+        match verdict::trouble(test) {
+            Some((Severity::Error, error)) => self.failure(job, &error),
+            _ => {
+                let lines = plain::tested(test, self.detail);
+                if !lines.is_empty() {
+                    self.prefixed(job, &lines);
+                }
+            }
+        }
+    }
+
     fn output(&mut self, job: Option<&JobId>, stream: Stream, line: &str) {
         if stream != Stream::Console
             && let Some(job) = job.and_then(|id| self.jobs.get_mut(id))
@@ -157,6 +170,8 @@ impl Sink for Live {
             (Body::Note { text }, _) => {
                 self.prefixed(job, &text::lines(text).map(|line| format!("note: {line}")).collect::<Vec<_>>());
             }
+            (Body::Tested(test), _) => self.tested(job, test),
+            (Body::TestsFinished(end), _) => self.prefixed(job, &[verdict::sentence(end)]),
             (Body::Output { stream, line, .. }, _) => self.output(job, *stream, line),
             (body, Some(id)) => {
                 if let Some(job) = self.jobs.get_mut(id) {
@@ -269,7 +284,7 @@ mod tests {
 
     use super::*;
     use crate::event::{Outcome, Phase, StepFinished};
-    use crate::report::testing::{at, finished, scripted_run};
+    use crate::report::testing::{at, finished, scripted_run, tested_run};
 
     /// A terminal that keeps what it shows, and everything that scrolled off its top.
     #[derive(Clone, Debug)]
@@ -430,6 +445,34 @@ mod tests {
         let text = screen.text();
         sink.finish().unwrap();
         text
+    }
+
+    #[test]
+    fn tests_leave_what_they_found_and_their_verdict() {
+        let screen = Screen::new(160);
+        let mut sink = live(&screen, Detail::Steps);
+        tested_run().iter().for_each(|event| sink.on_event(event));
+        sink.finish().unwrap();
+        insta::assert_snapshot!(screen.text(), @"
+        green | waived: check grown: the disk is filled on purpose (until 2027-01-31)
+        green | warning: check listening-ports: tcp 0.0.0.0:8125 is open, and no test expects it
+        green | Tests passed: 2 passed, 1 warned, 1 waived, 1 skipped; login 12.0s after power-on; verdict after 34.0s (standard).
+        green     success after 45.0s
+        red
+        error: check failed-units: app.service has failed
+          | app.service: Failed with result 'exit-code'.
+          hint: `systemctl status app.service` in the image tells why
+        red
+        error: service nginx: running: expected true, found false
+          at tests/goss.yaml:4:5
+        red | Tests failed: 2 failed, 1 passed; login 12.0s after power-on; verdict after 34.0s (standard).
+        red       failure after 45.0s: 2 of 3 tests failed
+          log: ovenbird-out/red/log.txt
+        unsteady | warning: flaky: http http://localhost/: status: expected 200, found 502
+        unsteady |   at tests/goss.yaml:14:5
+        unsteady | Tests flaky, passed at attempt 2 only: 2 passed; login 12.0s after power-on; verdict after 34.0s (standard).
+        unsteady  success after 45.0s
+        ");
     }
 
     #[test]

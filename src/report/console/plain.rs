@@ -6,9 +6,10 @@ use std::io::{self, Write};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::super::run::Severity;
 use super::super::sinks::{Sink, write_unless_closed};
-use super::super::{failure, text};
-use crate::event::{Body, Event, JobId, KeptKind, Phase, StepFinished, Stream, Unit};
+use super::super::{failure, text, verdict};
+use crate::event::{Body, Event, JobId, KeptKind, Phase, StepFinished, Stream, Tested, Unit, Verdict};
 
 /// What stands before lines of the run as a whole.
 pub(super) const RUN: &str = "ovenbird";
@@ -74,6 +75,7 @@ impl<W: Write + Send> Plain<W> {
         match &event.event {
             Body::Warning(warning) => return failure::block("warning", warning),
             Body::Failure(error) => return failure::block("error", error),
+            Body::Tested(test) => return tested(test, self.detail),
             _ if self.detail == Detail::Failures => return Vec::new(),
             Body::Output { stream: Stream::Console, .. } if self.detail < Detail::Everything => return Vec::new(),
             Body::Output { line, .. } if line.is_empty() => return vec![String::new()],
@@ -128,16 +130,34 @@ pub(super) fn sentence(body: &Body) -> Option<String> {
             format!("Wrote {} ({}).", text::line(&artifact.file), text::bytes(artifact.size))
         }
         Body::Kept(kept) => format!("Kept {}: {}.", text::line(&kept.file), kept_as(kept.kind)),
-        Body::Tested(test) => format!("{}: {}", test.verdict.as_str(), text::line(&test.name())),
-        Body::TestsFinished(end) => {
-            let (passed, failed, seconds) = (end.passed, end.failed, text::duration(end.seconds));
-            format!("Tests {}: {passed} passed, {failed} failed after {seconds}.", end.verdict.as_str())
-        }
+        Body::TestsFinished(end) => verdict::sentence(end),
         Body::Progress { what, done, total, unit } => format!("{}: {}", text::line(what), amount(*done, *total, *unit)),
         // The closing table ends the run.
         Body::RunFinished { .. } => return None,
-        Body::Output { .. } | Body::Note { .. } | Body::Warning(_) | Body::Failure(_) => return None,
+        Body::Output { .. } | Body::Note { .. } | Body::Warning(_) | Body::Failure(_) | Body::Tested(_) => return None,
     })
+}
+
+/// What a test says to people: one that failed, or is worth a warning, in a block. One that passed is a matter of detail.
+pub(super) fn tested(test: &Tested, detail: Detail) -> Vec<String> {
+    match verdict::trouble(test) {
+        Some((severity, trouble)) => failure::block(label(severity), &trouble),
+        None => quiet_test(test, detail).into_iter().collect(),
+    }
+}
+
+/// The line of a test that is no trouble, if this much is shown.
+pub(super) fn quiet_test(test: &Tested, detail: Detail) -> Option<String> {
+    let least = if test.verdict == Verdict::Waived { Detail::Steps } else { Detail::Everything };
+    (detail >= least).then(|| text::unforgeable(&verdict::line(test)))
+}
+
+/// What stands before a block.
+pub(super) fn label(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
 }
 
 /// What a kept file shows.
@@ -185,7 +205,7 @@ pub(super) fn amount(done: u64, total: Option<u64>, unit: Unit) -> String {
 mod tests {
     use super::*;
     use crate::event::Failure;
-    use crate::report::testing::{Buffer, at, scripted_run};
+    use crate::report::testing::{Buffer, at, scripted_run, tested_run};
 
     fn plain(detail: Detail, events: &[Event]) -> String {
         let buffer = Buffer::default();
@@ -320,5 +340,72 @@ mod tests {
     fn very_slow_or_endless_progress_takes_a_line_a_minute() {
         assert_eq!(progress_lines(&[(0.0, 1), (59.0, 1), (60.0, 1)], Some(100)), ["web | convert: 1 % of 100 B"]);
         assert_eq!(progress_lines(&[(0.0, 0), (30.0, 2048), (61.0, 4096)], None), ["web | convert: 4.0 KiB"]);
+    }
+
+    #[test]
+    fn tests_that_failed_or_warn_are_told_and_those_that_passed_are_counted() {
+        insta::assert_snapshot!(plain(Detail::Steps, &tested_run()), @"
+        ovenbird | Version 0.1.0, run r-91bc: 3 jobs.
+        green | Building web on qemu.
+        green | Writing the output files.
+        green | Wrote green.qcow2 (161.0 MiB).
+        green | Done: convert took 10.0s.
+        green | Testing a copy of the finished image.
+        green | Kept test-1/console.txt: the machine's console.
+        green | Kept test-1/journal.txt: the guest's own log.
+        green | waived: check grown: the disk is filled on purpose (until 2027-01-31)
+        green | warning: check listening-ports: tcp 0.0.0.0:8125 is open, and no test expects it
+        green | Tests passed: 2 passed, 1 warned, 1 waived, 1 skipped; login 12.0s after power-on; verdict after 34.0s (standard).
+        green | Done: test took 34.0s.
+        green | == success after 45.0s
+        red | Building web on qemu.
+        red | Writing the output files.
+        red | Wrote red.qcow2 (161.0 MiB).
+        red | Done: convert took 10.0s.
+        red | Testing a copy of the finished image.
+        red | Kept test-1/console.txt: the machine's console.
+        red | Kept test-1/journal.txt: the guest's own log.
+        red | error: check failed-units: app.service has failed
+        red |   | app.service: Failed with result 'exit-code'.
+        red |   hint: `systemctl status app.service` in the image tells why
+        red | error: service nginx: running: expected true, found false
+        red |   at tests/goss.yaml:4:5
+        red | Tests failed: 2 failed, 1 passed; login 12.0s after power-on; verdict after 34.0s (standard).
+        red | Done: test took 34.0s.
+        red | == failure after 45.0s: 2 of 3 tests failed
+        unsteady | Building web on qemu.
+        unsteady | Writing the output files.
+        unsteady | Wrote unsteady.qcow2 (161.0 MiB).
+        unsteady | Done: convert took 10.0s.
+        unsteady | Testing a copy of the finished image.
+        unsteady | Kept test-1/console.txt: the machine's console.
+        unsteady | Kept test-1/journal.txt: the guest's own log.
+        unsteady | warning: flaky: http http://localhost/: status: expected 200, found 502
+        unsteady |   at tests/goss.yaml:14:5
+        unsteady | Tests flaky, passed at attempt 2 only: 2 passed; login 12.0s after power-on; verdict after 34.0s (standard).
+        unsteady | Done: test took 34.0s.
+        unsteady | == success after 45.0s
+        ");
+    }
+
+    #[test]
+    fn quiet_shows_what_tests_found_wrong() {
+        insta::assert_snapshot!(plain(Detail::Failures, &tested_run()), @"
+        green | warning: check listening-ports: tcp 0.0.0.0:8125 is open, and no test expects it
+        red | error: check failed-units: app.service has failed
+        red |   | app.service: Failed with result 'exit-code'.
+        red |   hint: `systemctl status app.service` in the image tells why
+        red | error: service nginx: running: expected true, found false
+        red |   at tests/goss.yaml:4:5
+        unsteady | warning: flaky: http http://localhost/: status: expected 200, found 502
+        unsteady |   at tests/goss.yaml:14:5
+        ");
+    }
+
+    #[test]
+    fn every_test_is_told_when_everything_is_asked_for() {
+        let text = plain(Detail::Everything, &tested_run());
+        assert!(text.contains("green | passed: service nginx: running\n"), "{text}");
+        assert!(text.contains("green | skipped: file /etc/motd: contents\n"), "{text}");
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{annotations, summary};
-use crate::event::{Body, Event, JobId, Outcome};
+use crate::event::{Body, Event, JobId, Outcome, Verdict};
 use crate::forge::github::{Checks, Conclusion, Ended, Settled, Update};
 use crate::report::ci::Setting;
-use crate::report::run::Run;
-use crate::report::text;
+use crate::report::run::{Job, Run};
+use crate::report::{text, verdict};
 
 /// GitHub takes 65,535 characters. Bytes are never fewer, however it counts.
 const LONGEST_SUMMARY: usize = 65_535;
@@ -71,18 +71,32 @@ fn title(run: &Run) -> String {
     };
     let took = text::duration(end.seconds);
     match (end.outcome, job.failures().next(), &end.reason) {
-        (Outcome::Success, ..) => format!("built in {took}"),
+        (Outcome::Success, ..) => format!("built in {took}{}", tests(job)),
+        (Outcome::Failure, Some(first), _) if first.is_test => format!("{}: {}", failed(job), first.failure.message),
         (Outcome::Failure, Some(first), _) => first.failure.message.clone(),
         (outcome, _, Some(reason)) => format!("{}: {reason}", text::outcome(outcome)),
         (outcome, _, None) => text::outcome(outcome).to_owned(),
     }
 }
 
+/// What the tests of an image came to that was built and may be used.
+fn tests(job: &Job) -> String {
+    match &job.tested {
+        Some(end) if end.verdict == Verdict::Passed => format!(", tests: {}", verdict::counts(end)),
+        Some(end) => format!(", tests {}", verdict::word(end)),
+        None => String::new(),
+    }
+}
+
+fn failed(job: &Job) -> String {
+    job.tested.as_ref().map_or_else(|| "tests failed".to_owned(), |end| format!("tests: {}", verdict::short(end)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::{Failure, Place};
-    use crate::report::testing::{at, finished, scripted_run};
+    use crate::report::testing::{at, finished, scripted_run, tested_run};
 
     fn ends(events: &[Event]) -> BTreeMap<String, Ended> {
         let mut runs: BTreeMap<JobId, Run> = BTreeMap::new();
@@ -144,5 +158,30 @@ mod tests {
         assert!(ended.annotations.iter().all(|one| one.start_line >= 1), "lines count from 1");
         assert!(ended.summary.chars().count() <= LONGEST_SUMMARY && ended.summary.contains("The rest is cut"));
         assert!(ended.title.chars().count() <= 255);
+    }
+
+    #[test]
+    fn a_check_run_is_red_for_failed_tests_and_green_for_flaky_ones() {
+        let ends = ends(&tested_run());
+        let told = |job: &str| format!("{:?}: {}", ends[job].conclusion, ends[job].title);
+        insta::assert_snapshot!(["green", "red", "unsteady"].map(told).join("\n"), @"
+        Success: built in 45.0s, tests: 2 passed, 1 warned, 1 waived, 1 skipped
+        Failure: tests: 2 failed of 3: check failed-units: app.service has failed
+        Success: built in 45.0s, tests flaky, passed at attempt 2 only
+        ");
+        let lines = |job: &str| -> Vec<String> {
+            let line = |one: &crate::forge::github::Annotation| {
+                format!("{:?} {}:{} {}", one.annotation_level, one.path, one.start_line, one.message)
+            };
+            ends[job].annotations.iter().map(line).collect()
+        };
+        insta::assert_snapshot!(["green", "red", "unsteady"].map(lines).concat().join("\n"), @"
+        Warning .github:1 check listening-ports: tcp 0.0.0.0:8125 is open, and no test expects it
+        Failure .github:1 check failed-units: app.service has failed
+        hint: `systemctl status app.service` in the image tells why
+        | app.service: Failed with result 'exit-code'.
+        Failure images/tests/goss.yaml:4 service nginx: running: expected true, found false
+        Warning images/tests/goss.yaml:14 flaky: http http://localhost/: status: expected 200, found 502
+        ");
     }
 }

@@ -13,6 +13,7 @@ mod outputs;
 pub(super) mod sink;
 pub(super) mod step;
 mod summary;
+mod verdicts;
 
 #[cfg(test)]
 pub(super) mod runner;

@@ -4,8 +4,8 @@
 //! any two.
 
 use super::markdown::{block, code};
-use super::mermaid;
-use crate::event::{Artifact, Failure, Outcome};
+use super::{mermaid, verdicts};
+use crate::event::{Artifact, Failure, Outcome, Verdict};
 use crate::report::ci::Setting;
 use crate::report::run::{Job, Merged, Part, Run, Severity, What};
 use crate::report::{failure, text};
@@ -41,6 +41,7 @@ pub(super) fn render(run: &Run, setting: &Setting, room: usize) -> String {
 fn pieces(run: &Run, setting: &Setting) -> Vec<String> {
     let mut pieces = vec![headline(run)];
     pieces.extend(jobs(run));
+    pieces.extend(verdicts::pieces(run, setting));
     pieces.extend(troubles(run, setting, Severity::Error));
     pieces.extend(cancelled(run));
     pieces.extend(kept(run, setting));
@@ -72,12 +73,7 @@ fn jobs(run: &Run) -> Vec<String> {
     for job in &run.jobs {
         let time = job.end.as_ref().map(|end| text::duration(end.seconds)).unwrap_or_default();
         let files = if job.artifacts.is_empty() { String::new() } else { job.artifacts.len().to_string() };
-        pieces.push(format!(
-            "| {} | {} | {time} | {} | {files} |\n",
-            code(&job.id.0),
-            result(job.outcome()),
-            slowest(job)
-        ));
+        pieces.push(format!("| {} | {} | {time} | {} | {files} |\n", code(&job.id.0), result(job), slowest(job)));
     }
     // The table ends where it ends.
     if let Some(last) = pieces.last_mut() {
@@ -86,8 +82,10 @@ fn jobs(run: &Run) -> Vec<String> {
     pieces
 }
 
-fn result(outcome: Option<Outcome>) -> &'static str {
-    match outcome {
+fn result(job: &Job) -> &'static str {
+    let has_red_tests = job.tested.as_ref().is_some_and(|end| end.verdict == Verdict::Failed);
+    match job.outcome() {
+        Some(Outcome::Failure) if has_red_tests => "❌ tests failed",
         Some(Outcome::Success) => "✅ success",
         Some(Outcome::Failure) => "❌ failure",
         Some(Outcome::Cancelled) => "🚫 cancelled",
@@ -125,7 +123,9 @@ fn trouble(merged: &Merged<'_>, setting: &Setting, label: &str) -> String {
     let jobs = code(&merged.jobs_title());
     let lines = failure::block(label, &shown(&merged.trouble.failure, setting));
     let mut piece = format!("**{jobs}**{what}\n\n{}\n", block("text", &lines));
+    // An image whose tests failed was built: there is more to see in it than in another.
     if label == "error"
+        && !merged.trouble.is_test
         && let Some(job) = merged.jobs.first()
     {
         piece.push_str(&format!("Build it again:\n\n{}\n", block("sh", &[command(setting, &job.0)])));
@@ -181,13 +181,20 @@ fn kept(run: &Run, setting: &Setting) -> Vec<String> {
         let files: Vec<String> = job.kept.iter().map(|kept| path(job, &kept.file)).collect();
         format!("| {} | {} |\n", code(&job.id.0), files.join("<br>"))
     };
-    let mut rows: Vec<String> = run.jobs.iter().filter(|job| !job.kept.is_empty()).map(row).collect();
+    // Tests keep the console of every boot; of those that passed nobody asks for it here.
+    let is_asked = |job: &&Job| !job.kept.is_empty() && (job.outcome() != Some(Outcome::Success) || is_flaky(job));
+    let mut rows: Vec<String> = run.jobs.iter().filter(is_asked).map(row).collect();
+    let title = if run.jobs.iter().any(is_flaky) { "Kept of failed and flaky jobs" } else { "Kept of failed jobs" };
     if let Some(last) = rows.last_mut() {
         last.push_str("\nThey are on the runner, and in the artifact if the workflow uploads one:\n\n");
         last.push_str(&upload(setting));
-        rows.insert(0, "### Kept of failed jobs\n\n| Job | Files |\n| --- | --- |\n".to_owned());
+        rows.insert(0, format!("### {title}\n\n| Job | Files |\n| --- | --- |\n"));
     }
     rows
+}
+
+fn is_flaky(job: &Job) -> bool {
+    job.tested.as_ref().is_some_and(|end| end.verdict == Verdict::Flaky)
 }
 
 /// The lines of a workflow that upload the output folder.
@@ -237,7 +244,7 @@ fn command(setting: &Setting, job: &str) -> String {
 mod tests {
     use super::*;
     use crate::event::{Body, Event, Phase};
-    use crate::report::testing::{at, finished, scripted_run};
+    use crate::report::testing::{at, finished, scripted_run, tested_run};
 
     fn run(events: &[Event]) -> Run {
         let mut run = Run::default();
@@ -397,5 +404,116 @@ mod tests {
             assert_eq!(cut.lines().filter(|line| line.starts_with("```")).count() % 2, 0, "a block is left open");
         }
         assert!(!render(&run, &setting(), 5000).is_empty());
+    }
+
+    #[test]
+    fn a_summary_tells_what_tests_came_to() {
+        insta::assert_snapshot!(render(&run(&tested_run()), &setting(), LONGEST), @r#"
+        ## Machine images: 2 of 3 jobs built, 1 failed in 50.0s
+
+        | Job | Result | Time | Slowest part | Files |
+        | --- | --- | ---: | --- | ---: |
+        | `green` | ✅ success | 45.0s | `test` 34.0s | 1 |
+        | `red` | ❌ tests failed | 45.0s | `test` 34.0s | 1 |
+        | `unsteady` | ✅ success | 45.0s | `test` 34.0s | 1 |
+
+        ### Tests of the images
+
+        | Job | Tests | Counts | Level | Login after power-on | From start to verdict |
+        | --- | --- | --- | --- | ---: | ---: |
+        | `green` | ✅ passed | 2 passed, 1 warned, 1 waived, 1 skipped | standard | 12.0s | 44.0s |
+        | `red` | ❌ failed | 2 failed, 1 passed | standard | 12.0s | 44.0s |
+        | `unsteady` | ⚠️ flaky, passed at attempt 2 only | 2 passed | standard | 12.0s | 44.0s |
+
+        - `green` `waived: check grown: the disk is filled on purpose (until 2027-01-31)`
+
+        Look around in a throw-away copy of an image, once its artifact is downloaded to this path:
+
+        ```sh
+        ovenbird boot ovenbird-out/green/green.qcow2
+        ovenbird boot ovenbird-out/red/red.qcow2
+        ovenbird boot ovenbird-out/unsteady/unsteady.qcow2
+        ```
+
+        ### Failures
+
+        **`red`** in `test`
+
+        ```text
+        error: check failed-units: app.service has failed
+          | app.service: Failed with result 'exit-code'.
+          hint: `systemctl status app.service` in the image tells why
+        ```
+
+        **`red`** in `test`
+
+        ```text
+        error: service nginx: running: expected true, found false
+          at images/tests/goss.yaml:4:5
+        ```
+
+        ### Kept of failed and flaky jobs
+
+        | Job | Files |
+        | --- | --- |
+        | `red` | `ovenbird-out/red/test-1/console.txt`<br>`ovenbird-out/red/test-1/journal.txt` |
+        | `unsteady` | `ovenbird-out/unsteady/test-1/console.txt`<br>`ovenbird-out/unsteady/test-1/journal.txt` |
+
+        They are on the runner, and in the artifact if the workflow uploads one:
+
+        ```yaml
+        - uses: actions/upload-artifact@v4
+          if: always()
+          with: { name: ovenbird, path: "ovenbird-out" }
+        ```
+
+        ### Files
+
+        | File | Size | Disk | SHA-256 |
+        | --- | ---: | ---: | --- |
+        | `ovenbird-out/green/green.qcow2` | 161.0 MiB | 4.0 GiB | `cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc` |
+        | `ovenbird-out/red/red.qcow2` | 161.0 MiB | 4.0 GiB | `cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc` |
+        | `ovenbird-out/unsteady/unsteady.qcow2` | 161.0 MiB | 4.0 GiB | `cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc` |
+
+        ### Timeline (UTC)
+
+        ```mermaid
+        gantt
+          dateFormat YYYY-MM-DDTHH:mm:ss.SSS
+          axisFormat %H:%M:%S
+          section green
+          convert :done, 2026-11-21T12:00:00.000, 2026-11-21T12:00:10.000
+          test :done, 2026-11-21T12:00:10.000, 2026-11-21T12:00:44.000
+          section red
+          convert :done, 2026-11-21T12:00:00.000, 2026-11-21T12:00:10.000
+          test :crit, 2026-11-21T12:00:10.000, 2026-11-21T12:00:44.000
+          section unsteady
+          convert :done, 2026-11-21T12:00:00.000, 2026-11-21T12:00:10.000
+          test :done, 2026-11-21T12:00:10.000, 2026-11-21T12:00:44.000
+        ```
+
+        ### Warnings
+
+        **`green`** in `test`
+
+        ```text
+        warning: check listening-ports: tcp 0.0.0.0:8125 is open, and no test expects it
+        ```
+
+        **`unsteady`** in `test`
+
+        ```text
+        warning: flaky: http http://localhost/: status: expected 200, found 502
+          at images/tests/goss.yaml:14:5
+        ```
+
+        ### Build it on your machine
+
+        In the root of the repository, for each job its name:
+
+        ```sh
+        ovenbird build --file images/ovenbird.yml green
+        ```
+        "#);
     }
 }

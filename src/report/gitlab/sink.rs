@@ -64,7 +64,7 @@ mod tests {
     use camino::Utf8Path;
 
     use super::*;
-    use crate::report::testing::scripted_run;
+    use crate::report::testing::{scripted_run, tested_run};
 
     fn files() -> (tempfile::TempDir, impl Fn(&str) -> String) {
         let folder = tempfile::tempdir().unwrap();
@@ -177,6 +177,23 @@ mod tests {
             }
           ]
         }
+        "#);
+    }
+
+    #[test]
+    fn a_failed_test_stands_on_its_line_of_the_goss_file() {
+        let mut run = Run::default();
+        tested_run().iter().for_each(|event| run.take(event));
+        let setting = Setting { folder: "images".into(), ..Setting::default() };
+        let report = quality::report(&run, &setting);
+        let line = |one: &serde_json::Value| {
+            let (place, check) = (&one["location"], one["check_name"].as_str().unwrap());
+            format!("{check} {}:{} {}", place["path"].as_str().unwrap(), place["lines"]["begin"], one["description"])
+        };
+        let lines: Vec<String> = report.as_array().unwrap().iter().map(line).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        ovenbird/failure images/tests/goss.yaml:4 "red: service nginx: running: expected true, found false"
+        ovenbird/warning images/tests/goss.yaml:14 "unsteady: flaky: http http://localhost/: status: expected 200, found 502"
         "#);
     }
 }

@@ -7,10 +7,11 @@ use super::grid;
 use super::kept::Evidence;
 use super::lines::Log;
 use super::parts::{anchor, block, class, copy, icon, name, outcome_of, word};
+use super::tested;
 use super::timeline::ended;
 use crate::report::ci::Setting;
 use crate::report::run::{Job, Part, Severity, Trouble, What};
-use crate::report::text;
+use crate::report::{text, verdict};
 
 /// What a job said.
 pub(super) struct Story<'a> {
@@ -19,6 +20,8 @@ pub(super) struct Story<'a> {
     pub(super) link: Option<String>,
     /// Bytes that failures and warnings may take.
     pub(super) troubles: usize,
+    /// Bytes that the table of tests may take.
+    pub(super) tests: usize,
 }
 
 /// The job's section, folded unless it is what people open the page for.
@@ -26,6 +29,7 @@ pub(super) fn section(job: &Job, setting: &Setting, kept: &Evidence, story: &Sto
     let body = html! {
         (facts(job))
         (troubles(job, setting, story.troubles))
+        (tested::section(job, setting, story.tests))
         (kept.markup())
         (parts(job))
         (files(job, setting))
@@ -52,6 +56,9 @@ fn folded(job: &Job, body: &Markup, is_open: bool) -> Markup {
             data-outcome=(class(job.outcome())) open[is_open] {
             summary {
                 (icon(job.outcome())) h3 { (title) } span.word { (word(job.outcome())) }
+                @if let Some(end) = &job.tested {
+                    span class=(format!("verdict {}", end.verdict.as_str())) { "tests: " (verdict::short(end)) }
+                }
                 @if let Some(end) = &job.end { span.time { (text::duration(end.seconds)) } }
             }
             div.body { (body) }

@@ -1,4 +1,4 @@
-//! What was kept of a failed job: its screen as a picture in the page, the rest as links beside it.
+//! What was kept of a failed job and of the boots of tests: a screen as a picture in the page, the rest as links beside it.
 
 use std::io::Read;
 
@@ -8,7 +8,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use maud::{Markup, html};
 
 use super::parts::name;
-use crate::event::{Kept, KeptKind};
+use crate::event::{Kept, KeptKind, Outcome};
 use crate::report::run::Job;
 use crate::report::text;
 
@@ -37,16 +37,16 @@ impl Files {
 
     /// A link to a file of the job; none where the page does not lie beside it.
     pub(super) fn link(&self, file: &str) -> Option<String> {
-        let is_there = is_name(file) && is_file(&self.beside.join(file));
+        let is_there = is_inside(&self.beside, file);
         is_there.then(|| format!("{}/{}", self.link, text::line(file)))
     }
 
     /// A picture as an address that holds all of it.
     fn picture(&self, file: &str) -> Option<String> {
-        let path = self.folder.join(file);
-        if !is_name(file) || !is_file(&path) {
+        if !is_inside(&self.folder, file) {
             return None;
         }
+        let path = self.folder.join(file);
         let mut bytes = Vec::new();
         std::fs::File::open(&path).ok()?.take(PICTURE + 1).read_to_end(&mut bytes).ok()?;
         let fits = bytes.len() as u64 <= PICTURE && bytes.starts_with(PNG);
@@ -54,10 +54,21 @@ impl Files {
     }
 }
 
-/// Events may come from another machine: nothing outside of the job's folder is read.
-fn is_name(file: &str) -> bool {
+/// Whether it is a file of the job's folder, or of a folder in it. Events may come from another machine: nothing outside is
+/// read.
+fn is_inside(folder: &Utf8Path, file: &str) -> bool {
     let mut parts = Utf8Path::new(file).components();
-    matches!((parts.next(), parts.next()), (Some(Utf8Component::Normal(_)), None))
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(Utf8Component::Normal(_)), None, None) => is_file(&folder.join(file)),
+        (Some(Utf8Component::Normal(inner)), Some(Utf8Component::Normal(_)), None) => {
+            is_folder(&folder.join(inner)) && is_file(&folder.join(file))
+        }
+        _ => false,
+    }
+}
+
+fn is_folder(path: &Utf8Path) -> bool {
+    path.symlink_metadata().is_ok_and(|file| file.is_dir())
 }
 
 fn is_file(path: &Utf8Path) -> bool {
@@ -66,7 +77,10 @@ fn is_file(path: &Utf8Path) -> bool {
 
 /// What was kept, ready to be put into the page.
 #[derive(Default)]
-pub(super) struct Evidence(Vec<One>);
+pub(super) struct Evidence {
+    of_failure: bool,
+    files: Vec<One>,
+}
 
 struct One {
     kind: KeptKind,
@@ -78,19 +92,20 @@ struct One {
 impl Evidence {
     /// `room` is what pictures may take, and then what is left of it.
     pub(super) fn of(job: &Job, files: &Files, room: &mut usize) -> Self {
-        Self(job.kept.iter().map(|kept| One::of(kept, files, room)).collect())
+        let of_failure = job.outcome() != Some(Outcome::Success);
+        Self { of_failure, files: job.kept.iter().map(|kept| One::of(kept, files, room)).collect() }
     }
 
     /// Bytes that its pictures take.
     pub(super) fn bytes(&self) -> usize {
-        self.0.iter().filter_map(|one| one.picture.as_ref()).map(String::len).sum()
+        self.files.iter().filter_map(|one| one.picture.as_ref()).map(String::len).sum()
     }
 
     pub(super) fn markup(&self) -> Markup {
         html! {
-            @if !self.0.is_empty() {
-                h4 { "Kept of the failure" }
-                div.kept { @for one in &self.0 { (one.markup()) } }
+            @if !self.files.is_empty() {
+                h4 { (if self.of_failure { "Kept of the failure" } else { "Kept of the tests" }) }
+                div.kept { @for one in &self.files { (one.markup()) } }
             }
         }
     }
@@ -166,5 +181,18 @@ mod tests {
         assert!(!text.contains("<img"), "{text}");
         let outside = shown("../screenshot.png", &[PNG, &[0; 100]].concat(), 1000);
         assert!(!outside.contains("<img") && !outside.contains("href"), "{outside}");
+    }
+
+    #[test]
+    fn a_file_of_a_tests_boot_is_linked_and_what_a_link_leads_to_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let job = Utf8Path::from_path(folder.path()).unwrap();
+        std::fs::create_dir(job.join("test-1")).unwrap();
+        std::fs::write(job.join("test-1/console.txt"), "").unwrap();
+        std::os::unix::fs::symlink(job.join("test-1"), job.join("link")).unwrap();
+        assert!(is_inside(job, "test-1/console.txt"));
+        for file in ["link/console.txt", "test-1/../test-1/console.txt", "test-1", "/etc/passwd"] {
+            assert!(!is_inside(job, file), "{file}");
+        }
     }
 }

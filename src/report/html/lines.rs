@@ -7,7 +7,7 @@ use std::io;
 
 use maud::html;
 
-use crate::event::{Body, Event, Failure};
+use crate::event::{Body, Event, Failure, Verdict};
 use crate::report::run::Job;
 use crate::report::{log, text};
 
@@ -44,6 +44,7 @@ impl Marks {
     fn mark(&self, body: &Body) -> Option<Mark> {
         match body {
             Body::Failure(_) => Some(Mark::Failure),
+            Body::Tested(test) if test.verdict == Verdict::Failed => Some(Mark::Failure),
             Body::Output { step, line, .. } if self.0.contains(&(*step, text::line(line))) => Some(Mark::Excerpt),
             _ => None,
         }

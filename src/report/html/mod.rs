@@ -17,6 +17,7 @@ mod lines;
 mod page;
 mod parts;
 mod results;
+mod tested;
 mod timeline;
 
 use std::io::{self, Write};
@@ -86,10 +87,10 @@ impl Html {
 
     /// The job's section, within the room that it has: with less than all, or not at all.
     fn job(&self, job: &Job, kept: &kept::Evidence, room: usize, is_open: bool) -> Option<String> {
-        let (log_room, troubles) = (LOG.min(room / 2), room / 4);
+        let (log_room, troubles, tests) = (LOG.min(room / 2), room / 4, room / 8);
         let log = lines::Log::collect(spool::read(&(self.events)(&job.id)), &lines::Marks::of(job), log_room);
         let link = self.files(job).link(super::log::FILE);
-        let whole = job::section(job, &self.setting, kept, &job::Story { log: &log, link, troubles }, is_open);
+        let whole = job::section(job, &self.setting, kept, &job::Story { log: &log, link, troubles, tests }, is_open);
         let fits = |section: &String| section.len() - kept.bytes() <= room;
         Some(whole.into_string())
             .filter(fits)
@@ -125,7 +126,7 @@ mod tests {
     use super::*;
     use crate::event::{Failure, Outcome, Stream};
     use crate::report::spool::Spool;
-    use crate::report::testing::{at, finished, scripted_run};
+    use crate::report::testing::{at, finished, scripted_run, tested_run};
 
     /// The page of a run, and its folder.
     fn page_of(events: &[Event]) -> (tempfile::TempDir, String) {
@@ -234,5 +235,24 @@ mod tests {
         assert!(page.contains("The timeline of so many steps has no room here."));
         assert!(page.contains("There is no room here for more: `log.txt`") || page.contains("are in the log"));
         assert!(page.contains("id=\"job/job-299\"") && page.ends_with("</html>"), "all jobs are there");
+    }
+
+    #[test]
+    fn a_page_shows_every_test_the_failed_ones_first() {
+        let (_folder, page) = page_of(&tested_run());
+        for text in [
+            "tests: 2 failed of 3",
+            "flaky, passed at attempt 2 only",
+            "at images/tests/goss.yaml:4:5",
+            "the disk is filled on purpose",
+            "ovenbird boot ovenbird-out/red/red.qcow2",
+            "Kept of the tests",
+        ] {
+            assert!(page.contains(text), "{text}");
+        }
+        let (_, red) = page.split_once("id=\"job/red\"").unwrap();
+        let verdicts: Vec<&str> = red.split("data-verdict=\"").skip(1).take(3).map(|rest| &rest[..6]).collect();
+        assert_eq!(verdicts, ["failed", "failed", "passed"]);
+        assert!(page.contains("<mark class=\"error\">12:00:44.000 !! test failed: check failed-units"), "in the log");
     }
 }
