@@ -14,6 +14,11 @@ pub(super) fn check(files: &[NeededFile], repository: &Utf8Path) -> Vec<Diagnost
     files.iter().filter_map(|file| check_one(file, repository)).collect()
 }
 
+/// Whether a file can be used.
+pub(super) fn is_usable(file: &NeededFile, repository: &Utf8Path) -> bool {
+    check_one(file, repository).is_none()
+}
+
 fn check_one(file: &NeededFile, repository: &Utf8Path) -> Option<Diagnostic> {
     let real = match file.path.canonicalize_utf8() {
         Ok(real) => real,

@@ -2,6 +2,7 @@
 
 mod disk;
 mod machine;
+pub(super) mod named;
 mod specs;
 
 use std::collections::BTreeMap;
