@@ -99,6 +99,29 @@ outputs:
   - qcow2
   - { format: raw, compress: zstd }
   - { format: vmdk, subformat: streamOptimized }
+tests:
+  goss: [tests/goss.yaml]
+  vars: { port: "${{ vars.port }}", names: [web, "${{ matrix.suite }}"] }
+  level: full
+  boot-budget: 90s
+  retry-timeout: 30s
+  timeout-minutes: 20
+  waive: [{ check: failed-units, reason: waits for a fixed package, until: 2027-01-31 }]
+  addr: { "tcp:80": { reachable: true } }
+  command: { version: { exec: nginx -v, exit-status: 0 } }
+  dns: { localhost: { resolvable: true } }
+  file: { hosts: { path: /etc/hosts, exists: true, mode: "0644" } }
+  group: { www-data: { exists: true } }
+  http: { web: { url: "http://localhost:${{ vars.port }}/", status: 200 } }
+  interface: { lo: { exists: true } }
+  kernel-param: { kernel.ostype: { value: Linux } }
+  matching: { suite: { content: "${{ matrix.suite }}", matches: { have-len: 8 } } }
+  mount: { root: { mountpoint: /, exists: true } }
+  package: { nginx: { installed: true } }
+  port: { "tcp:80": { listening: true } }
+  process: { nginx: { running: true } }
+  service: { nginx: { enabled: true, running: true } }
+  user: { root: { exists: true, uid: 0 } }
 "#;
 
 /// What [`EVERYTHING`] and [`FROM_CI`] name.
