@@ -189,7 +189,7 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
       | ^^^
       |
       = help: did you mean `name`?
-      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
+      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`, `tests`
 
     error[unknown-key]: a definition has no key `platfroms`
      --> ovenbird.yml:2:1
@@ -198,7 +198,7 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
       | ^^^^^^^^^
       |
       = help: did you mean `platforms`?
-      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
+      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`, `tests`
 
     error[unknown-name]: there is no variable `x`
      --> ovenbird.yml:5:16
@@ -237,11 +237,11 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
 
 #[test]
 fn keys_of_a_later_version_are_named_as_such() {
-    assert_snapshot!(check_with("tests: {}\nsteps:\n  - uses: ./x.yml\n  - puppet: {}\n    cache: {}\n"), @"
-    error[not-yet]: this version of Ovenbird does not have `tests` yet
+    assert_snapshot!(check_with("publish: {}\nsteps:\n  - uses: ./x.yml\n  - puppet: {}\n    cache: {}\n"), @"
+    error[not-yet]: this version of Ovenbird does not have `publish` yet
      --> ovenbird.yml:1:1
       |
-    1 | tests: {}
+    1 | publish: {}
       | ^^^^^
 
     error[missing-file]: the file `x.yml` is not there
