@@ -8,9 +8,15 @@ use super::load::siblings;
 use crate::diagnostic::Diagnostic;
 use crate::plan::{self, FileKind, FileTrouble, NeededFile};
 
-/// What is wrong with each file that can't be used. `repository` is the folder that scripts and uploads must be in.
+/// What is wrong with each file that can't be used. `repository` is the folder that scripts, uploads and goss files must be
+/// in.
 pub(super) fn check(files: &[NeededFile], repository: &Utf8Path) -> Vec<Diagnostic> {
     files.iter().filter_map(|file| check_one(file, repository)).collect()
+}
+
+/// Whether a file can be used.
+pub(super) fn is_usable(file: &NeededFile, repository: &Utf8Path) -> bool {
+    check_one(file, repository).is_none()
 }
 
 fn check_one(file: &NeededFile, repository: &Utf8Path) -> Option<Diagnostic> {
@@ -25,7 +31,7 @@ fn check_one(file: &NeededFile, repository: &Utf8Path) -> Option<Diagnostic> {
 }
 
 fn trouble(file: &NeededFile, real: Utf8PathBuf, repository: &Utf8Path) -> Option<FileTrouble> {
-    let of_repository = matches!(file.kind, FileKind::Script | FileKind::Upload);
+    let of_repository = matches!(file.kind, FileKind::Script | FileKind::Upload | FileKind::Goss);
     if of_repository && !real.starts_with(repository) {
         return Some(FileTrouble::Outside(real));
     }

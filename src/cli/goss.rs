@@ -2,6 +2,8 @@
 
 mod disk;
 mod machine;
+pub(super) mod named;
+mod specs;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -19,12 +21,12 @@ use crate::report;
 use crate::smoke::evaluate::evaluate;
 use crate::smoke::format;
 use crate::smoke::load::{self, Loaded};
-use crate::smoke::spec::{self, Spec};
-use crate::smoke::template::{Data, Rendered};
+use crate::smoke::spec::Spec;
+use crate::smoke::template::Data;
 use crate::smoke::verdict::{Outcome, TestResult};
-use crate::source::Sources;
 use disk::Disk;
 use machine::Probed;
+use specs::Parsed;
 
 /// goss's status for a file that can't be used, and for one without tests.
 const BAD_CONFIG: u8 = 78;
@@ -203,41 +205,9 @@ async fn validate(args: &Validate, loaded: &Loaded, colour: bool) -> anyhow::Res
 
 /// Everything that the files ask, on the lines of the files. None: what is wrong was told.
 fn spec(loaded: &Loaded, colour: bool) -> Option<Spec> {
-    let mut sources: Option<Sources> = None;
-    let (mut resources, mut diagnostics) = (Vec::new(), Vec::new());
-    for rendered in &loaded.files {
-        let name = shown(rendered);
-        let (mut file, found) = match &mut sources {
-            Some(sources) => {
-                let (file, _, found) = spec::parse_into(sources, &name, &rendered.text);
-                (file, found)
-            }
-            None => {
-                let (file, first, found) = spec::parse(&name, &rendered.text);
-                sources = Some(first);
-                (file, found)
-            }
-        };
-        diagnostics.extend(found);
-        for resource in &mut file.resources {
-            let places = resource.assertions.iter_mut().map(|assertion| &mut assertion.place);
-            for place in places.chain([&mut resource.place]) {
-                place.file = rendered.file.as_str().into();
-                place.line = rendered.source_line(place.line);
-            }
-        }
-        resources.extend(file.resources);
-    }
-    let sources = sources?;
-    diagnostic::sort(&mut diagnostics, &sources);
+    let Parsed { resources, sources, diagnostics } = specs::parse(loaded)?;
     tell(&diagnostic::report(&diagnostics, &sources, colour));
     (!diagnostic::has_errors(&diagnostics)).then(|| Spec::new(resources))
-}
-
-/// A mistake is shown with the lines of the text that it is in, which templates may have made.
-fn shown(rendered: &Rendered) -> String {
-    let is_as_written = rendered.lines.iter().zip(1..).all(|(line, number)| *line == number);
-    if is_as_written { rendered.file.clone() } else { format!("{} (rendered)", rendered.file) }
 }
 
 /// By the signal of this number.

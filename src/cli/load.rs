@@ -8,6 +8,7 @@ use anyhow::Context;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::exit::Wrong;
+use super::goss::named::{self, Surroundings};
 use super::hash_files::HashFiles;
 use super::{ci, files, repository, scripts};
 use crate::definition::{self, Base, Definition, GivenMatrix, GivenText, Unreadable, Wanted};
@@ -189,7 +190,7 @@ pub(super) fn check(args: &Planning) -> anyhow::Result<Checked> {
     let given = given(args, &root)?;
     let matrix = args.matrix.read()?;
     let loaded = definition::read(args.file.as_str(), &text, &|wanted| read_named(&root, wanted), &matrix);
-    let definition::Loaded { definition, sources, mut diagnostics } = loaded;
+    let definition::Loaded { definition, mut sources, mut diagnostics } = loaded;
     let mut secrets = Secrets::default();
     let attempt = definition.as_ref().map(|definition| {
         let (inputs, values, wrong) = plan::read_variables(definition, &given);
@@ -198,15 +199,31 @@ pub(super) fn check(args: &Planning) -> anyhow::Result<Checked> {
         let mut attempt = plan::attempt(&sources, definition, &inputs, &root);
         diagnostics.append(&mut attempt.diagnostics);
         diagnostics.extend(files::check(&attempt.plan.files, repository_of(&root)));
+        let environment = shown_environment(&given.environment, definition);
+        let surroundings = Surroundings { root: &root, repository: repository_of(&root), environment: &environment };
+        diagnostics.extend(named::load(&mut attempt, &surroundings, &mut sources));
         if !diagnostic::has_errors(&diagnostics) {
             diagnostics.extend(plan::lint(&sources, definition, &attempt.plan));
         }
         attempt
     });
     diagnostic::sort(&mut diagnostics, &sources);
-    let variables = definition.iter().flat_map(|definition| &definition.variables);
-    let hidden = variables.filter(|variable| variable.sensitive).filter_map(|variable| variable.env.clone()).collect();
+    let hidden = definition.iter().flat_map(hidden).collect();
     Ok(Checked { sources, diagnostics, attempt, root, definition, secrets, hidden })
+}
+
+/// Environment variables that hold sensitive values.
+fn hidden(definition: &Definition) -> impl Iterator<Item = String> {
+    let sensitive = definition.variables.iter().filter(|variable| variable.sensitive);
+    sensitive.filter_map(|variable| variable.env.clone())
+}
+
+/// What the templates of goss files see of the environment: what they make of it is shown in plans and reports.
+fn shown_environment(environment: &BTreeMap<String, String>, definition: &Definition) -> BTreeMap<String, String> {
+    let hidden: Vec<String> = hidden(definition).collect();
+    let is_shown = |name: &String| !hidden.contains(name) && !Secrets::is_named_by(name);
+    let shown = environment.iter().filter(|(name, _)| is_shown(name));
+    shown.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 impl Checked {

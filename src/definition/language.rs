@@ -20,10 +20,12 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use value::{
-    Accelerator, AptSources, Arch, Argument, Attempts, Boolean, Builder, Checksum, Compression, Condition, Cpus, Delay,
-    DiskFormat, DiskFormatOrExpression, EnvironmentName, Firmware, GuestPath, Identifier, ImageVersion, Jobs, Kernel,
-    Line, LocalPath, Matrix, Minutes, Mode, Name, Owner, Packages, PathOrUrl, PlainBoolean, Scalar, Script, Shell,
-    Size, StepFilePath, Subformat, Suite, Url, User, Versions,
+    Accelerator, Addr, AptSources, Arch, Argument, Attempts, Boolean, Builder, CheckName, Checksum, Command,
+    Compression, Condition, Cpus, Date, Delay, DiskFormat, DiskFormatOrExpression, Dns, EnvironmentName, File,
+    Firmware, Group, GuestPath, GuestUser, Http, Identifier, ImageVersion, Interface, Jobs, Kernel, KernelParam, Line,
+    LocalPath, LocalPaths, Matching, Matrix, Minutes, Mode, Mount, Name, Owner, Package, Packages, PathOrUrl,
+    PlainBoolean, Port, Process, Scalar, Script, Service, Shell, Size, StepFilePath, Subformat, Suite, TestLevel, Url,
+    User, Versions,
 };
 
 /// A mapping whose keys are the language's.
@@ -65,11 +67,15 @@ pub(super) struct Definition {
     /// The files that the finished disk becomes. Default: one in the format `qcow2`.
     #[schemars(example = json!(["qcow2"]), extend("minItems" = 1))]
     outputs: Option<Vec<OutputEntry>>,
+    /// How the finished image is tested: copies of it are booted. With nothing in it: what is always tested. Default: no
+    /// tests.
+    #[schemars(example = json!({ "goss": "tests/goss.yaml" }))]
+    tests: Option<Tests>,
 }
 
 impl Mapping for Definition {
     const WHAT: &'static str = "a definition";
-    const LATER: &'static [&'static str] = &["tests", "publish", "release"];
+    const LATER: &'static [&'static str] = &["publish", "release"];
 }
 
 /// A variable: its default alone, or a mapping.
@@ -178,13 +184,16 @@ enum Source {
 pub(super) const LATER_SOURCES: &[&str] = &["iso", "ami", "boot-command", "serve"];
 
 /// What keys that must be there can be, for who forgot one: the mapping, the key, and an example.
-pub(super) const EXAMPLES: [(&str, &str, &str); 7] = [
+pub(super) const EXAMPLES: [(&str, &str, &str); 10] = [
     (Definition::WHAT, "name", "name: web"),
     (Definition::WHAT, "platforms", "platforms: { qemu: { builder: qemu, source: { debian: bookworm } } }"),
     (Platform::WHAT, "builder", "builder: qemu"),
     (Platform::WHAT, "source", "source: { debian: bookworm }"),
     (Retry::WHAT, "attempts", "attempts: 3"),
     (Output::WHAT, "format", "format: qcow2"),
+    (Waiver::WHAT, "check", "check: failed-units"),
+    (Waiver::WHAT, "reason", "reason: waits for the fixed package"),
+    (Waiver::WHAT, "until", "until: 2027-01-31"),
     (StepFile::WHAT, "steps", "steps: [{ run: apt-get update }]"),
 ];
 
@@ -434,6 +443,90 @@ pub(super) struct Output {
 impl Mapping for Output {
     const WHAT: &'static str = "an output";
     const LATER: &'static [&'static str] = &["for"];
+}
+
+/// How the finished image is tested. What goss knows of may stand here as in a goss file.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Tests {
+    /// Goss files, a path or a list of paths. Of resources of one type and id, the last one's counts, and one that stands
+    /// here before all.
+    #[schemars(example = &"tests/goss.yaml")]
+    goss: Option<LocalPaths>,
+    /// What `.Vars` is in the templates of goss files: any values.
+    #[schemars(example = json!({ "port": 8080 }))]
+    vars: Option<BTreeMap<String, Value>>,
+    /// `standard` is one boot; `full` adds a second one, and another copy on a larger disk. Default: `full` where CI runs
+    /// for a tag, else `standard`.
+    level: Option<TestLevel>,
+    /// The time from power-on to the login: a number and `s`, `m` or `h`, at most `1h`. A boot that takes longer fails.
+    /// Default: none.
+    #[schemars(example = &"90s")]
+    boot_budget: Option<Delay>,
+    /// For so long what goss files ask is looked at again while anything fails: a number and `s`, `m` or `h`, at most `1h`.
+    #[schemars(extend("default" = "0s"), example = &"30s")]
+    retry_timeout: Option<Delay>,
+    /// Minutes until the tests are given up, boots included.
+    #[schemars(extend("default" = 20))]
+    timeout_minutes: Option<Minutes>,
+    /// Checks whose failure is accepted for a while.
+    waive: Option<Vec<Waiver>>,
+    /// Addresses that can be reached, by `tcp://HOST:PORT`.
+    addr: Option<Addr>,
+    /// Commands, and what they print.
+    command: Option<Command>,
+    /// Names that can be resolved.
+    dns: Option<Dns>,
+    /// Files and folders.
+    #[schemars(example = json!({ "/etc/nginx/nginx.conf": { "exists": true, "mode": "0644" } }))]
+    file: Option<File>,
+    /// Groups of users.
+    group: Option<Group>,
+    /// URLs, asked from inside the machine.
+    http: Option<Http>,
+    /// Network interfaces.
+    interface: Option<Interface>,
+    /// What `sysctl` shows.
+    kernel_param: Option<KernelParam>,
+    /// Values to compare, without a look at the machine.
+    matching: Option<Matching>,
+    /// Mounted file systems.
+    mount: Option<Mount>,
+    /// Installed packages.
+    package: Option<Package>,
+    /// Ports that are listened on, by `tcp:PORT`.
+    #[schemars(example = json!({ "tcp:80": { "listening": true } }))]
+    port: Option<Port>,
+    /// Running processes.
+    process: Option<Process>,
+    /// Services of systemd or OpenRC.
+    #[schemars(example = json!({ "nginx": { "enabled": true, "running": true } }))]
+    service: Option<Service>,
+    /// Users.
+    user: Option<GuestUser>,
+}
+
+impl Mapping for Tests {
+    const WHAT: &'static str = "`tests`";
+}
+
+/// A check whose failure is accepted for a while.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Waiver {
+    /// The check's name.
+    #[schemars(example = &"failed-units")]
+    check: CheckName,
+    /// Why, for whoever reads the report.
+    #[schemars(example = &"waits for the fixed package")]
+    reason: Line,
+    /// The last day on which it is accepted: `YEAR-MONTH-DAY`.
+    #[schemars(example = &"2027-01-31")]
+    until: Date,
+}
+
+impl Mapping for Waiver {
+    const WHAT: &'static str = "a waiver";
 }
 
 /// A list of steps kept in a file, which `uses` names, as a composite action.

@@ -32,7 +32,7 @@ fn of_very_many_mistakes_some_are_told_and_that_there_are_more() {
     assert_eq!(text.matches("error[unknown-key]").count(), 100);
     assert_snapshot!(tail(&text), @"
         |
-        = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
+        = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`, `tests`
 
     and 901 more: `ovenbird validate --format json` lists them
     ");

@@ -9,7 +9,7 @@ use super::files::{self, ReadFile};
 use super::given::{self, GivenFile, GivenMatrix};
 use super::language;
 use super::model::{Definition, Problem};
-use super::{numbers, output, platform, scalar, secrets, step, strategy, uses, variable};
+use super::{numbers, output, platform, scalar, secrets, step, strategy, testing, uses, variable};
 use crate::diagnostic::{self, Diagnostic};
 use crate::expression::Value;
 use crate::source::{FileId, Place, Route, Sources};
@@ -124,12 +124,26 @@ fn definition(decoder: &mut Decoder<'_>) -> Option<Definition> {
     let steps = table.get("steps").map(|node| step::steps(decoder, &node)).unwrap_or_default();
     let files = uses::files(decoder, &steps);
     let outputs = table.get("outputs").map(|node| output::outputs(decoder, &node)).unwrap_or_default();
+    // An empty key asks for what is always tested.
+    let tests = table.find(testing::TESTS).map(|node| testing::tests(decoder, &node));
     strategy::check_platforms(decoder, source, &decoded, &platforms);
     let strategy = decoded.strategy;
     let name = required_name.unwrap_or_default();
     let broken = Broken::default();
-    let mut definition =
-        Definition { name, version, variables, strategy, platforms, env, defaults, steps, files, outputs, broken };
+    let mut definition = Definition {
+        name,
+        version,
+        variables,
+        strategy,
+        platforms,
+        env,
+        defaults,
+        steps,
+        files,
+        outputs,
+        tests,
+        broken,
+    };
     let has_end = uses::check(decoder, &definition);
     check::check(decoder, &definition);
     if !has_end {

@@ -5,7 +5,7 @@
 //! `${{ }}` that decoding met. What is left for planning is to put values in: a [`Field`] is a value that is known, or a
 //! template with the function that will read its result, so a setting is read by the same rules from the file and from a
 //! matrix. The keys that there are come from the types of `language`, of which the JSON Schema ([`schema()`]) is made too.
-//! `docs/definition.md` documents the language. Pure; may know of `source`, `diagnostic`, `expression`, `matrix`, and of `plan::job` for the words that a setting can be (`Arch`, `Firmware` …), nothing else of it.
+//! `docs/definition.md` documents the language. Pure; may know of `source`, `diagnostic`, `expression`, `matrix`, of `plan::job` for the words that a setting can be (`Arch`, `Firmware` …), nothing else of it, and of `smoke` for what goss files say.
 
 mod broken;
 mod check;
@@ -29,6 +29,7 @@ mod schema;
 mod secrets;
 mod step;
 mod strategy;
+mod testing;
 #[cfg(test)]
 mod tests;
 mod unused;
@@ -48,9 +49,10 @@ pub(crate) use hint::hint;
 pub use load::{Loaded, Report, load, read};
 pub use model::{
     Action, Condition, Debian, Defaults, Definition, EnvVar, Field, Input, List, Platform, Problem, Read, Setting,
-    Source, Step, StepFile, Strategy, TextField, Variable, With,
+    Source, Step, StepFile, Strategy, Tests, TextField, Variable, Waiver, With,
 };
 pub(crate) use scalar::{as_version, is_url, show_size};
 pub use schema::{schema, steps_schema};
 pub(crate) use strategy::platform_of;
+pub(crate) use testing::{TESTS, VARS};
 pub(crate) use uses::name_both_files;

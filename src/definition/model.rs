@@ -1,9 +1,15 @@
 //! The definition as types. A field points back at the file by [`Route`], never by position.
 
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
 use super::broken::Broken;
+use crate::event::Level;
 use crate::expression::{Expr, Template, Value};
 use crate::matrix::Cell;
 use crate::plan::job::{Accelerator, Arch, Checksum, Firmware, Kernel, Output, Shell};
+use crate::smoke::checks::Check;
 use crate::source::{FileId, Route};
 
 /// A whole `ovenbird.yml`.
@@ -23,6 +29,8 @@ pub struct Definition {
     pub files: Vec<StepFile>,
     /// Empty: the key is not there.
     pub outputs: Vec<Field<Output>>,
+    /// None: the key is not there.
+    pub tests: Option<Tests>,
     /// What could not be read; empty in a definition without errors.
     pub broken: Broken,
 }
@@ -157,6 +165,33 @@ pub struct Debian {
 pub struct Defaults {
     pub shell: Option<Field<Shell>>,
     pub working_directory: Option<Field<String>>,
+}
+
+/// `tests`: how the finished image is tested. Its resources and `vars` stay in the file until all of their expressions
+/// have values.
+#[derive(Clone, Debug, Default)]
+pub struct Tests {
+    /// Goss files, in their order.
+    pub goss: Vec<Field<String>>,
+    pub level: Option<Field<Level>>,
+    /// Seconds.
+    pub boot_budget: Option<Field<u64>>,
+    /// Seconds.
+    pub retry_timeout: Option<Field<u64>>,
+    /// Seconds.
+    pub timeout: Option<Field<u64>>,
+    pub waivers: Vec<Waiver>,
+    /// The texts with expressions that `vars` and the resources have, parsed. One text means the same everywhere.
+    pub templates: BTreeMap<String, Template>,
+}
+
+/// An entry of `tests.waive`.
+#[derive(Clone, Debug)]
+pub struct Waiver {
+    pub route: Route,
+    pub check: Check,
+    pub reason: String,
+    pub until: NaiveDate,
 }
 
 /// An entry of an `env`, or of a step file's `outputs`.

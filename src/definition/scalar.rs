@@ -2,9 +2,13 @@
 
 use std::fmt::Display;
 
+use chrono::NaiveDate;
+
 use super::model::Problem;
+use crate::event::Level;
 use crate::expression::Value;
 use crate::plan::job::{Accelerator, Arch, Checksum, Compression, DiskFormat, Firmware, Kernel, Output, Shell};
+use crate::smoke::checks::Check;
 
 const MIB: u64 = 1024 * 1024;
 /// Less does not boot any Linux that has an SSH server.
@@ -33,6 +37,7 @@ pub(super) const COMPRESSIONS: &[(&str, Compression)] =
     &[("zstd", Compression::Zstd), ("gzip", Compression::Gzip), ("xz", Compression::Xz)];
 pub(super) const DISK_FORMATS: [DiskFormat; 6] =
     [DiskFormat::Qcow2, DiskFormat::Raw, DiskFormat::Vmdk, DiskFormat::Vdi, DiskFormat::Vhd, DiskFormat::Vhdx];
+pub(super) const LEVELS: &[(&str, Level)] = &[("standard", Level::Standard), ("full", Level::Full)];
 /// Shells that need no command line.
 pub(super) const SHELLS: &[(&str, Shell)] = &[("bash", Shell::Bash), ("sh", Shell::Sh), ("python", Shell::Python)];
 
@@ -355,6 +360,34 @@ pub(super) fn disk_format(value: &Value) -> Read<DiskFormat> {
 /// A format by its name alone.
 pub(super) fn output(value: &Value) -> Read<Output> {
     Ok(Output { format: disk_format(value)?, compress: None })
+}
+
+pub(super) fn level(value: &Value) -> Read<Level> {
+    word(value, LEVELS)
+}
+
+/// A check, by the name that reports call it.
+pub(super) fn check(value: &Value) -> Read<Check> {
+    let name = line(value)?;
+    Check::named(&name).ok_or_else(|| {
+        let problem = Problem::new(format!("there is no check `{name}`"));
+        let names = Check::ALL.map(Check::as_str);
+        let list = names.map(|name| format!("`{name}`")).join(", ");
+        problem.help(match crate::diagnostic::nearest(&name, names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the checks are {list}"),
+        })
+    })
+}
+
+/// A day, as ISO 8601 writes it.
+pub(super) fn date(value: &Value) -> Read<NaiveDate> {
+    let text = line(value)?;
+    let is_whole = text.len() == "2027-01-31".len();
+    let date = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().filter(|_| is_whole);
+    date.ok_or_else(|| {
+        Problem::new(format!("`{text}` is no date")).help("write the year, the month and the day, as in `2027-01-31`")
+    })
 }
 
 pub(super) fn shell(value: &Value) -> Read<Shell> {

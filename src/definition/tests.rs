@@ -99,6 +99,29 @@ outputs:
   - qcow2
   - { format: raw, compress: zstd }
   - { format: vmdk, subformat: streamOptimized }
+tests:
+  goss: [tests/goss.yaml]
+  vars: { port: "${{ vars.port }}", names: [web, "${{ matrix.suite }}"] }
+  level: full
+  boot-budget: 90s
+  retry-timeout: 30s
+  timeout-minutes: 20
+  waive: [{ check: failed-units, reason: waits for a fixed package, until: 2027-01-31 }]
+  addr: { "tcp:80": { reachable: true } }
+  command: { version: { exec: nginx -v, exit-status: 0 } }
+  dns: { localhost: { resolvable: true } }
+  file: { hosts: { path: /etc/hosts, exists: true, mode: "0644" } }
+  group: { www-data: { exists: true } }
+  http: { web: { url: "http://localhost:${{ vars.port }}/", status: 200 } }
+  interface: { lo: { exists: true } }
+  kernel-param: { kernel.ostype: { value: Linux } }
+  matching: { suite: { content: "${{ matrix.suite }}", matches: { have-len: 8 } } }
+  mount: { root: { mountpoint: /, exists: true } }
+  package: { nginx: { installed: true } }
+  port: { "tcp:80": { listening: true } }
+  process: { nginx: { running: true } }
+  service: { nginx: { enabled: true, running: true } }
+  user: { root: { exists: true, uid: 0 } }
 "#;
 
 /// What [`EVERYTHING`] and [`FROM_CI`] name.
@@ -166,7 +189,7 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
       | ^^^
       |
       = help: did you mean `name`?
-      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
+      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`, `tests`
 
     error[unknown-key]: a definition has no key `platfroms`
      --> ovenbird.yml:2:1
@@ -175,7 +198,7 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
       | ^^^^^^^^^
       |
       = help: did you mean `platforms`?
-      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
+      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`, `tests`
 
     error[unknown-name]: there is no variable `x`
      --> ovenbird.yml:5:16
@@ -214,11 +237,11 @@ fn all_errors_are_reported_at_once_and_in_the_order_of_the_file() {
 
 #[test]
 fn keys_of_a_later_version_are_named_as_such() {
-    assert_snapshot!(check_with("tests: {}\nsteps:\n  - uses: ./x.yml\n  - puppet: {}\n    cache: {}\n"), @"
-    error[not-yet]: this version of Ovenbird does not have `tests` yet
+    assert_snapshot!(check_with("publish: {}\nsteps:\n  - uses: ./x.yml\n  - puppet: {}\n    cache: {}\n"), @"
+    error[not-yet]: this version of Ovenbird does not have `publish` yet
      --> ovenbird.yml:1:1
       |
-    1 | tests: {}
+    1 | publish: {}
       | ^^^^^
 
     error[missing-file]: the file `x.yml` is not there

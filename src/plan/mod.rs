@@ -8,7 +8,8 @@
 //! Pure: no I/O, not async. Whatever planning needs from outside comes in as plain values that `cli` gathers once:
 //! [`Given`], what is given from outside (values of variables, and the [`Facts`] of the commit and the CI run), and the
 //! folder of the definition. What planning would have to look up
-//! on disk goes out as a list ([`Plan::files`]) that `cli` checks. After planning every expression is evaluated but those of
+//! on disk goes out as a list ([`Plan::files`]) that `cli` checks, and the goss files of `tests` as [`Attempt::goss`], which it
+//! reads. After planning every expression is evaluated but those of
 //! `if:`, `env:` and `with:` that ask for what only the run can know. May know of `definition`, `expression`, `matrix`, of
 //! `secret` (to put sensitive values there and nowhere else), and of the event vocabulary's
 //! [`JobId`](crate::event::JobId).
@@ -25,6 +26,7 @@ mod resolve;
 mod scope;
 mod select;
 mod steps;
+mod testing;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
@@ -36,3 +38,4 @@ pub use model::{FileKind, FileTrouble, NeededFile, Plan, missing_file, unusable_
 pub use render::{PlanV1, json, table};
 pub use resolve::{Attempt, attempt, plan};
 pub use select::{SelectError, select};
+pub use testing::Goss;

@@ -37,7 +37,7 @@ pub struct Plan {
 pub struct NeededFile {
     /// The first job that needs it.
     pub job: JobId,
-    /// Index of the step that needs it; none: the platform does.
+    /// Index of the step that needs it; none: the platform does, or the tests do.
     pub step: Option<usize>,
     pub kind: FileKind,
     /// Absolute.
@@ -60,6 +60,8 @@ pub enum FileKind {
     Image,
     /// A list of checksums.
     Checksums,
+    /// A goss file.
+    Goss,
 }
 
 impl NeededFile {
@@ -70,6 +72,7 @@ impl NeededFile {
             FileKind::Upload => "the file or folder",
             FileKind::Image => "the disk image",
             FileKind::Checksums => "the list of checksums",
+            FileKind::Goss => "the goss file",
         }
     }
 }

@@ -11,6 +11,7 @@ use super::machine::machine;
 use super::model::{NeededFile, Plan};
 use super::scope::{Gaps, Resolver, Scope};
 use super::steps::steps;
+use super::testing::{Goss, tests};
 use crate::definition::{self, Definition, Unknown};
 use crate::diagnostic::{self, Diagnostic};
 use crate::event::JobId;
@@ -41,6 +42,8 @@ pub struct Attempt {
     pub plan: Plan,
     /// The steps that are right of each job that is not.
     pub steps: Vec<Vec<Step>>,
+    /// The goss files of each job that is tested, right or not.
+    pub goss: Vec<Goss>,
     /// Everything that an expression's value makes wrong.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -85,11 +88,11 @@ pub fn attempt(sources: &Sources, definition: &Definition, inputs: &Inputs, root
         diagnostics.push(too_large);
         targets.clear();
     }
-    let (mut jobs, mut steps, mut platforms, mut files) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
+    let (mut jobs, mut steps, mut platforms, mut found) = (Vec::new(), Vec::new(), BTreeMap::new(), Found::default());
     for target in targets {
         let named = matrix_known.then(|| target.id.clone());
         let mut resolver = Resolver::new(definition, sources, named);
-        match job(&mut resolver, &target, &common, root, &mut files) {
+        match job(&mut resolver, &target, &common, root, &mut found) {
             Ok(job) => jobs.push(job),
             Err(partial) => steps.push(partial),
         }
@@ -97,9 +100,28 @@ pub fn attempt(sources: &Sources, definition: &Definition, inputs: &Inputs, root
         platforms.extend(target.platform.map(|platform| (target.id, platform.name.clone())));
     }
     let Common { version, fail_fast, max_parallel, .. } = common;
+    let Found { files, goss } = found;
     let (git, ci, name) = (inputs.facts.git.clone(), inputs.facts.ci.clone(), definition.name.clone());
     let plan = Plan { name, version, jobs, platforms, fail_fast, max_parallel, git, ci, files };
-    Attempt { plan, steps, diagnostics }
+    Attempt { plan, steps, goss, diagnostics }
+}
+
+/// Files of this machine that jobs need.
+#[derive(Default)]
+struct Found {
+    /// Those that several jobs use are listed once.
+    files: Vec<NeededFile>,
+    goss: Vec<Goss>,
+}
+
+impl Found {
+    fn extend(&mut self, files: impl IntoIterator<Item = NeededFile>) {
+        for file in files {
+            if !self.files.iter().any(|other| other.path == file.path && other.place == file.place) {
+                self.files.push(file);
+            }
+        }
+    }
 }
 
 /// Each job has its own copy of the steps, so many jobs of large steps could fill the memory.
@@ -184,7 +206,7 @@ fn job(
     target: &Target<'_>,
     common: &Common,
     root: &Utf8Path,
-    files: &mut Vec<NeededFile>,
+    found: &mut Found,
 ) -> Result<Job, Vec<Step>> {
     let (definition, source) = (resolver.definition, resolver.sources.main());
     let scope = job_scope(target, common);
@@ -202,11 +224,10 @@ fn job(
     let scope = scope.with_env(&env);
     let (steps, step_files) = steps(resolver, &scope, root, &target.id);
     let outputs = outputs(resolver, &scope);
-    for file in machine_files.into_iter().flatten().chain(step_files) {
-        if !files.iter().any(|other: &NeededFile| other.path == file.path && other.place == file.place) {
-            files.push(file);
-        }
-    }
+    found.extend(machine_files.into_iter().flatten().chain(step_files));
+    let (tests, goss) = tests(resolver, &scope, root, &target.id).unzip();
+    found.extend(goss.iter().flat_map(|goss| goss.files.iter().cloned()));
+    found.goss.extend(goss);
     let Some(platform) = platform else { return Err(steps) };
     Ok(Job {
         version: WIRE_VERSION,
@@ -223,7 +244,7 @@ fn job(
         env: env.0,
         steps,
         outputs,
-        tests: None,
+        tests,
         secrets: resolver.secrets.iter().cloned().collect(),
     })
 }

@@ -292,7 +292,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// A template's value: the expression's own where it is nothing but one, else a text.
-    fn template(&mut self, template: &Template, route: &Route, scope: &Scope) -> Option<Value> {
+    pub(super) fn template(&mut self, template: &Template, route: &Route, scope: &Scope) -> Option<Value> {
         if let Some(expr) = template.whole() {
             return self.evaluate(expr, route, scope);
         }

@@ -1,6 +1,7 @@
 //! What is expected of a machine: goss files, read.
 
 mod parse;
+mod part;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,8 @@ use serde_json::{Map, Value};
 
 use crate::event::Place;
 
-pub use parse::{parse, parse_into};
+pub use parse::{json, parse, parse_into, parse_part};
+pub use part::{Fill, Part, filled};
 
 /// One goss file, its templates already rendered.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -156,6 +158,11 @@ impl Kind {
     #[must_use]
     pub fn key(self) -> &'static str {
         table::of(self).key
+    }
+
+    /// The keys of a resource of this type.
+    pub fn attributes(self) -> impl Iterator<Item = &'static str> {
+        table::of(self).keys()
     }
 
     /// The name in results, which is that of goss's Go type.

@@ -19,6 +19,8 @@ fn example(definition: &str) -> Project {
     let project = if is_blank { Project::new(definition) } else { Project::with(definition) };
     let gitlab = "build: { parallel: { matrix: [{ SUITE: bookworm }] } }\ncircular: { extends: circular }\n";
     let project = project.file(".gitlab-ci.yml", gitlab);
+    let project = project.file("tests/goss.yaml", "user: { root: { exists: true } }\n");
+    let project = project.file("tests/circular.yaml", "gossfile: { circular.yaml: {} }\n");
     project.file("scripts/setup.sh", "#!/bin/sh\ntrue\n").file("site/index.html", "")
 }
 

@@ -10,6 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use crate::definition::scalar;
+use crate::smoke::checks::Check;
+use crate::smoke::spec::Kind;
 
 /// In a text: there is a `${{ }}` in it, so that what it will be is not known yet.
 const EXPRESSION: &str = r"\$\{\{";
@@ -241,6 +243,48 @@ value!(
     LocalPath,
     shaped_or_expression(r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\]+$")
 );
+value!(
+    /// A path inside the folder of the definition, or a list of them.
+    LocalPaths,
+    {
+        let path = shaped_or_expression(r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\]+$");
+        json_schema!({ "anyOf": [path, { "type": "array", "items": path }] })
+    }
+);
+value!(TestLevel, or_expression(&words(names(scalar::LEVELS))));
+value!(
+    /// The name of a check.
+    CheckName,
+    words(Check::ALL.into_iter().map(Check::as_str))
+);
+value!(
+    /// A day.
+    Date,
+    shaped("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+);
+
+/// Resources of a type, by their ids, with the attributes that goss knows. What those may be is goss's own.
+fn resources(kind: Kind) -> Schema {
+    let attributes: serde_json::Map<_, _> = kind.attributes().map(|key| (key.to_owned(), json!({}))).collect();
+    let resource = json!({ "type": "object", "properties": attributes, "additionalProperties": false });
+    json_schema!({ "type": "object", "additionalProperties": resource })
+}
+
+value!(Addr, resources(Kind::Addr));
+value!(Command, resources(Kind::Command));
+value!(Dns, resources(Kind::Dns));
+value!(File, resources(Kind::File));
+value!(Group, resources(Kind::Group));
+value!(Http, resources(Kind::Http));
+value!(Interface, resources(Kind::Interface));
+value!(KernelParam, resources(Kind::KernelParam));
+value!(Matching, resources(Kind::Matching));
+value!(Mount, resources(Kind::Mount));
+value!(Package, resources(Kind::Package));
+value!(Port, resources(Kind::Port));
+value!(Process, resources(Kind::Process));
+value!(Service, resources(Kind::Service));
+value!(GuestUser, resources(Kind::User));
 value!(
     /// The keys and values whose combinations are the jobs.
     Matrix,

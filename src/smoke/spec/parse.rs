@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use serde_yaml::Value as Yaml;
 
+use super::part::{Changes, Part};
 use super::table::{self, Is, Setting, Type};
 use super::{Assertion, File, Import, Kind, Resource};
 use crate::diagnostic::Diagnostic;
@@ -17,39 +18,52 @@ const GOSSFILE: &str = "gossfile";
 #[must_use]
 pub fn parse(name: &str, text: &str) -> (File, Sources, Vec<Diagnostic>) {
     let (sources, mut diagnostics) = Sources::parse(name, text);
-    let file = Reader::read(sources.main(), &mut diagnostics);
+    let file = Reader::read_file(sources.main(), &mut diagnostics);
     (file, sources, diagnostics)
 }
 
 /// [`parse`], for a file that is one of several.
 pub fn parse_into(sources: &mut Sources, name: &str, text: &str) -> (File, FileId, Vec<Diagnostic>) {
     let (id, mut diagnostics) = sources.add(name, text);
-    let file = Reader::read(sources.get(id), &mut diagnostics);
+    let file = Reader::read_file(sources.get(id), &mut diagnostics);
     (file, id, diagnostics)
+}
+
+/// [`parse`], for resources that are a part of another file.
+#[must_use]
+pub fn parse_part(part: &Part<'_>) -> (File, Vec<Diagnostic>) {
+    let mut diagnostics = Vec::new();
+    let mut reader = Reader { source: part.source, changes: &part.changes, diagnostics: &mut diagnostics };
+    let file = reader.read(&part.value, &part.route);
+    (file, diagnostics)
 }
 
 struct Reader<'a> {
     source: &'a Source,
+    changes: &'a Changes,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
 impl Reader<'_> {
-    fn read(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> File {
+    fn read_file(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> File {
+        let changes = &Changes::default();
+        Reader { source, changes, diagnostics }.read(source.value(), &Route::of(source.id()))
+    }
+
+    fn read(&mut self, value: &Yaml, root: &Route) -> File {
         let mut file = File::default();
-        let mut reader = Reader { source, diagnostics };
-        let root = Route::of(source.id());
-        for (key, value, route) in reader.entries(source.value(), &root, "a goss file") {
+        for (key, value, route) in self.entries(value, root, "a goss file") {
             if key == GOSSFILE {
-                file.imports.extend(reader.imports(value, &route));
+                file.imports.extend(self.imports(value, &route));
             } else if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.key() == key) {
                 let what = format!("`{key}`");
-                let resources = reader.entries(value, &route, &what).into_iter();
-                file.resources.extend(resources.filter_map(|entry| reader.resource(kind, entry)).collect::<Vec<_>>());
+                let resources = self.entries(value, &route, &what).into_iter();
+                file.resources.extend(resources.filter_map(|entry| self.resource(kind, entry)).collect::<Vec<_>>());
             } else {
                 let known = Kind::ALL.map(Kind::key).into_iter().chain([GOSSFILE]);
                 let message = format!("goss has no type of resources `{key}`");
                 let unknown = Diagnostic::error("unknown-key", message).at(Place::Key(route));
-                reader.diagnostics.push(unknown.nearest(&key, "types", known));
+                self.diagnostics.push(unknown.nearest(&key, "types", known));
             }
         }
         file.imports.sort_by(|left, right| left.path.cmp(&right.path));
@@ -66,9 +80,10 @@ impl Reader<'_> {
                 return Vec::new();
             }
         };
+        let changes = self.changes;
         let entry = |(key, value): (&Yaml, &'v Yaml)| {
             let key = scalar(key)?;
-            let route = route.key(&key);
+            let route = changes.route(route, &key);
             Some((key, value, route))
         };
         mapping.iter().filter_map(entry).collect()
@@ -144,7 +159,7 @@ impl Reader<'_> {
     fn meta(&mut self, value: &Yaml, route: &Route) -> Map<String, Value> {
         let mut meta = Map::new();
         for (key, value, route) in self.entries(value, route, "`meta`") {
-            let value = self.json(value);
+            let value = json(value);
             if key == "severity" && !["warn", "error"].contains(&value.as_str().unwrap_or_default()) {
                 self.wrong(&route, "`severity` is `warn` or `error`".to_owned());
             }
@@ -185,9 +200,10 @@ impl Reader<'_> {
 
     /// What is expected, with the deprecated forms of numbers as numbers.
     fn expected(&mut self, is: Is, value: &Yaml, route: &Route) -> Value {
-        let expected = self.json(value);
+        let expected = json(value);
         match (is, &expected) {
             (Is::Number | Is::RequiredNumber, Value::String(text)) => match text.parse::<i64>() {
+                Ok(number) if self.changes.has(route) => number.into(),
                 Ok(number) => {
                     let message = "this should be a number and not a text";
                     let warning = Diagnostic::warning("wrong-type", message).at(Place::Value(route.clone()));
@@ -225,7 +241,7 @@ impl Reader<'_> {
         };
         let Err(Syntax { message, path, unknown }) = compiled else { return };
         let place = path.into_iter().fold(route.clone(), |route, segment| match segment {
-            Segment::Key(key) => route.key(&key),
+            Segment::Key(key) => self.changes.route(&route, &key),
             Segment::Index(index) => route.index(index),
         });
         let diagnostic = match unknown {
@@ -244,18 +260,19 @@ impl Reader<'_> {
         if value.is_null() {
             return None;
         }
-        let json = self.json(value);
+        let json = json(value);
         let what = match (setting, &json) {
             (Setting::Any, _)
             | (Setting::Whole | Setting::Delay, Value::Number(_))
             | (Setting::Delay, Value::String(_)) => return Some(json),
             (Setting::Switch, _) => return Some(self.switch(value, route).into()),
             (Setting::Text, _) => return self.text(value, route).map(Value::from),
-            (Setting::Texts, Value::Array(items)) => {
-                let texts = items.iter().enumerate().map(|(index, item)| {
+            (Setting::Texts, Value::Array(_)) => {
+                let items = value.as_sequence().into_iter().flatten().enumerate();
+                let texts = items.map(|(index, item)| {
                     // A line of digits is a text too.
-                    let written = self.source.text_of(&route.index(index)).map(str::to_owned);
-                    if item.is_array() || item.is_object() { None } else { written.map(Value::from) }
+                    let written = self.written(item, &route.index(index));
+                    if item.is_sequence() || item.is_mapping() { None } else { written.map(Value::from) }
                 });
                 match texts.collect::<Option<Vec<_>>>() {
                     Some(texts) => return Some(texts.into()),
@@ -275,12 +292,18 @@ impl Reader<'_> {
         match value {
             Yaml::Null => None,
             Yaml::String(text) => Some(text.clone()),
-            Yaml::Bool(_) | Yaml::Number(_) => self.source.text_of(route).map(str::to_owned).or_else(|| scalar(value)),
+            Yaml::Bool(_) | Yaml::Number(_) => self.written(value, route),
             _ => {
                 self.wrong(route, "this is a text".to_owned());
                 None
             }
         }
+    }
+
+    /// A value as it is written, if no expression gave it.
+    fn written(&self, value: &Yaml, route: &Route) -> Option<String> {
+        let text = self.source.text_of(route).filter(|_| !self.changes.has(route));
+        text.map(str::to_owned).or_else(|| scalar(value))
     }
 
     fn switch(&mut self, value: &Yaml, route: &Route) -> bool {
@@ -291,22 +314,6 @@ impl Reader<'_> {
                 self.wrong(route, "this is `true` or `false`".to_owned());
                 false
             }
-        }
-    }
-
-    /// A value as Go's YAML would hold it.
-    fn json(&mut self, value: &Yaml) -> Value {
-        match value {
-            Yaml::Sequence(items) => items.iter().map(|item| self.json(item)).collect(),
-            Yaml::Mapping(mapping) => {
-                let entries = mapping.iter().filter_map(|(key, value)| Some((scalar(key)?, self.json(value))));
-                entries.collect()
-            }
-            Yaml::Tagged(tagged) => self.json(&tagged.value),
-            Yaml::Number(number) => json_number(number),
-            Yaml::Null => Value::Null,
-            Yaml::Bool(value) => (*value).into(),
-            Yaml::String(text) => text.as_str().into(),
         }
     }
 
@@ -343,12 +350,26 @@ fn is_set(value: &Value) -> bool {
 }
 
 /// A key or value that is no collection, as text: ports are numbers in YAML.
-fn scalar(value: &Yaml) -> Option<String> {
+pub(super) fn scalar(value: &Yaml) -> Option<String> {
     match value {
         Yaml::String(text) => Some(text.clone()),
         Yaml::Number(number) => Some(number.to_string()),
         Yaml::Bool(value) => Some(value.to_string()),
         _ => None,
+    }
+}
+
+/// A value as Go's YAML would hold it.
+#[must_use]
+pub fn json(value: &Yaml) -> Value {
+    match value {
+        Yaml::Sequence(items) => items.iter().map(json).collect(),
+        Yaml::Mapping(mapping) => mapping.iter().filter_map(|(key, value)| Some((scalar(key)?, json(value)))).collect(),
+        Yaml::Tagged(tagged) => json(&tagged.value),
+        Yaml::Number(number) => json_number(number),
+        Yaml::Null => Value::Null,
+        Yaml::Bool(value) => (*value).into(),
+        Yaml::String(text) => text.as_str().into(),
     }
 }
 
