@@ -1,5 +1,7 @@
 //! What is known of a run, collected from its events: the form that reports at a run's end are made of. Pure.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::{text, verdict};
@@ -135,14 +137,19 @@ pub(super) struct Merged<'a> {
 }
 
 impl Merged<'_> {
-    /// Its jobs for a headline: all names, or the first and how many more.
+    /// Its jobs for a headline.
     pub(super) fn jobs_title(&self) -> String {
-        const SHOWN: usize = 3;
-        let shown: Vec<String> = self.jobs.iter().take(SHOWN).map(|job| text::line(&job.0)).collect();
-        let more = self.jobs.len().saturating_sub(SHOWN);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("{}{more}", shown.join(", "))
+        jobs_title(&self.jobs)
     }
+}
+
+/// All names, or the first and how many more.
+pub(super) fn jobs_title(jobs: &[&JobId]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = jobs.iter().take(SHOWN).map(|job| text::line(&job.0)).collect();
+    let more = jobs.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
 }
 
 impl Run {
@@ -150,12 +157,15 @@ impl Run {
     /// what hit many jobs before what hit one.
     pub(super) fn merged(&self) -> Vec<Merged<'_>> {
         let mut merged: Vec<Merged<'_>> = Vec::new();
+        // Tests may fail by the hundred in each of many jobs.
+        let mut known: BTreeMap<Cause<'_>, usize> = BTreeMap::new();
         for job in &self.jobs {
             let mut seen = [0, 0];
             for trouble in &job.troubles {
                 let count = &mut seen[usize::from(trouble.severity == Severity::Warning)];
                 let rank = std::mem::replace(count, *count + 1);
-                match merged.iter_mut().find(|other| other.trouble.is_the_same(trouble)) {
+                let index = *known.entry(trouble.cause()).or_insert(merged.len());
+                match merged.get_mut(index) {
                     Some(other) => {
                         other.rank = other.rank.min(rank);
                         if other.jobs.last() != Some(&&job.id) {
@@ -171,11 +181,15 @@ impl Run {
     }
 }
 
+/// Severity, words, and place.
+type Cause<'a> = (Severity, &'a str, Option<(&'a str, u32, Option<u32>, bool)>);
+
 impl Trouble {
-    /// Whether two jobs have one cause, as far as can be told: the same words about the same place.
-    fn is_the_same(&self, other: &Self) -> bool {
-        let key = |trouble: &Self| (trouble.severity, trouble.failure.message.clone(), trouble.failure.place.clone());
-        key(self) == key(other)
+    /// What it is the same by in several jobs, as far as can be told: the same words about the same place.
+    fn cause(&self) -> Cause<'_> {
+        let place = self.failure.place.as_ref();
+        let place = place.map(|place| (place.file.as_str(), place.line, place.column, place.exact));
+        (self.severity, self.failure.message.as_str(), place)
     }
 }
 
@@ -351,6 +365,17 @@ mod tests {
         let told: Vec<_> = merged.iter().map(|one| (one.trouble.failure.message.as_str(), one.jobs_title())).collect();
         let expected = [("no such package", "b, c"), ("a failed", "a"), ("and so did the rest", "a"), ("slow", "b")];
         assert_eq!(told, expected.map(|(message, jobs)| (message, jobs.to_owned())));
+    }
+
+    #[test]
+    fn a_test_that_hundreds_of_others_fail_with_is_merged_all_the_same() {
+        let mut run = Run::default();
+        for job in 0..64 {
+            let failure = |test| Body::Failure(Failure::new(format!("test {test}")));
+            (0..500).for_each(|test| run.take(&at(0.0, Some(&format!("job-{job}")), failure(test))));
+        }
+        let merged = run.merged();
+        assert!(merged.len() == 500 && merged.iter().all(|one| one.jobs.len() == 64));
     }
 
     #[test]

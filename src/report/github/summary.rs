@@ -425,7 +425,7 @@ mod tests {
         | `red` | ❌ failed | 2 failed, 1 passed | standard | 12.0s | 44.0s |
         | `unsteady` | ⚠️ flaky, passed at attempt 2 only | 2 passed | standard | 12.0s | 44.0s |
 
-        - `green` `waived: check grown: the disk is filled on purpose (until 2027-01-31)`
+        - `waived: check grown: the disk is filled on purpose (until 2027-01-31)` in `green`
 
         Look around in a throw-away copy of an image, once its artifact is downloaded to this path:
 

@@ -2,10 +2,12 @@
 //!
 //! Pieces, as of the [`summary`](super::summary): tests that failed stand with the other failures.
 
+use std::collections::BTreeMap;
+
 use super::markdown::{block, code};
-use crate::event::Verdict;
+use crate::event::{JobId, Verdict};
 use crate::report::ci::Setting;
-use crate::report::run::{Job, Run};
+use crate::report::run::{Job, Run, jobs_title};
 use crate::report::{text, verdict};
 
 /// Accepted failures that are told by name, and commands to boot images.
@@ -40,12 +42,16 @@ fn row(job: &Job) -> Option<String> {
     Some(format!("| {id} | {sign} {word} | {counts} | {level} | {login} | {after} |\n"))
 }
 
-/// Who reads a green run must see what was let through.
+/// Who reads a green run must see what was let through. A waiver is for all jobs, as a rule.
 fn waived(run: &Run) -> Vec<String> {
-    let line = |text: &str| text::cut(text, LONGEST_LINE);
-    let all = run.jobs.iter().flat_map(|job| job.tests_that(Verdict::Waived).map(move |test| (job, test)));
-    let mut pieces: Vec<String> =
-        all.map(|(job, test)| format!("- {} {}\n", code(&job.id.0), code(&line(&verdict::line(test))))).collect();
+    let mut jobs_of: BTreeMap<String, Vec<&JobId>> = BTreeMap::new();
+    for job in &run.jobs {
+        for test in job.tests_that(Verdict::Waived) {
+            jobs_of.entry(text::cut(&verdict::line(test), LONGEST_LINE)).or_default().push(&job.id);
+        }
+    }
+    let piece = |(line, jobs): (&String, &Vec<&JobId>)| format!("- {} in {}\n", code(line), code(&jobs_title(jobs)));
+    let mut pieces: Vec<String> = jobs_of.iter().map(piece).collect();
     let left = pieces.len().saturating_sub(WAIVED);
     pieces.truncate(WAIVED);
     if left > 0 {
