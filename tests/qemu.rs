@@ -9,7 +9,7 @@ use ovenbird::context::{failure_of, is_cancelled};
 use ovenbird::event::{Body, Failure, JobId, Stream};
 use ovenbird::guest::{Command, Guest};
 use ovenbird::plan::job::{self, Job};
-use ovenbird::platform::{Machine, prepare};
+use ovenbird::platform::{Copy, Machine, prepare, prepare_copy};
 use tokio_util::sync::CancellationToken;
 
 mod support;
@@ -173,6 +173,21 @@ async fn a_guest_that_panics_is_told_by_its_own_line_with_a_picture() {
     assert_eq!(names(&evidence), ["console.txt", "screenshot.png"]);
     let picture = std::fs::read(room.ctx.out.join("screenshot.png")).unwrap();
     assert!(picture.starts_with(b"\x89PNG"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_offers_no_way_in_is_told_what_to_add() {
+    let room = Room::new();
+    let deaf = include_str!("support/tiny-guest-init.sh").replace("\ntake_seed\n", "\n");
+    let image = tiny_guest_with(&room.root, &[("/etc/rc", &deaf, "0755")]);
+    let job = with(&image, |spec| spec.connect.timeout = 75);
+    let copy = Copy { image, grow: 0 };
+    let mut machine = prepare_copy(&room.ctx, &job, &copy).await.unwrap().launch(&room.ctx).await.unwrap();
+    let failure = failure_of(&machine.connect(&room.ctx).await.map(|_| ()).unwrap_err());
+    machine.destroy(&room.ctx).await;
+    assert!(failure.message.contains("the guest refused the key"), "{failure:?}");
+    assert!(failure.hint.unwrap().contains("cloud-init or systemd 252 or later"));
+    assert_eq!(machine.login_seconds(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

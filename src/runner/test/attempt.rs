@@ -90,6 +90,9 @@ impl Attempt {
     /// The login has come.
     fn booted(&mut self, seconds: Option<f64>, budget: Option<u64>) {
         self.passed(Check::Boots);
+        if let (Some(boots), Some(seconds)) = (self.results.last_mut(), seconds) {
+            boots.seconds = seconds;
+        }
         self.boot_seconds = seconds;
         let Some((seconds, budget)) = seconds.zip(budget) else { return self.passed(Check::BootTime) };
         #[expect(clippy::cast_precision_loss, reason = "seconds of a boot")]
