@@ -151,6 +151,7 @@ mod tests {
             Keys::of::<language::Retry>(),
             Keys::of::<language::StepFile>(),
             Keys::of::<language::Input>(),
+            Keys::of::<language::Tests>(),
         ]
     }
 
