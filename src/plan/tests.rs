@@ -1134,6 +1134,12 @@ fn expressions_in_resources_are_filled_in_for_each_job_and_keep_their_types() {
 }
 
 #[test]
+fn what_is_only_warned_of_in_resources_does_not_keep_a_definition_from_being_planned() {
+    let text = "tests: { command: { ask: { exit-status: '0' } } }";
+    assert_eq!(tests(text, &Given::default()), ["Standard ask exit-status 0"]);
+}
+
+#[test]
 fn resources_of_a_definition_stand_on_its_own_lines() {
     let text = "tests:\n  port:\n    \"tcp:${{ 80 }}\":\n      listening: true\n";
     let plan = plan(&(HEAD.to_owned() + text)).unwrap();
