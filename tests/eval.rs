@@ -239,7 +239,7 @@ fn a_wrong_definition_is_told_where_its_contexts_are_needed() {
       | ^^^^^^^^^
       |
       = help: did you mean `platforms`?
-      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`
+      = help: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`, `tests`
     exit status Some(2)
     ");
 }

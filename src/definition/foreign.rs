@@ -25,6 +25,7 @@ const STEP: &str = "a step";
 const RETRY: &str = "`retry`";
 const STEP_FILE: &str = "a step file";
 const INPUT: &str = "an input";
+const TESTS: &str = "`tests`";
 
 const fn word(
     of: &'static str,
@@ -57,6 +58,9 @@ const WORDS: &[Word] = &[
     word(STEP_FILE, &["author", "branding", "on", "jobs"], None, "leave it out: a step file has `inputs`, `steps` and `outputs` alone"),
     word(STEP_FILE, &["variables", "vars", "parameters", "params"], Some("inputs"), "what a step gives by `with` are `inputs`, read as `${{ inputs.NAME }}`"),
     word(STEP_FILE, &["platforms", "strategy", "matrix", "env", "defaults"], None, "that is said in the definition, or at a step: a step file has `inputs`, `steps` and `outputs` alone"),
+    word(TESTS, &["gossfile", "gossfiles", "goss_file", "include"], Some("goss"), "name goss files by `goss`: a path, or a list of paths"),
+    word(TESTS, &["timeout"], Some("timeout-minutes"), "write `timeout-minutes`, a number without a unit"),
+    word(TESTS, &["env", "variables"], Some("vars"), "what templates of goss files have as `.Vars` is `vars`"),
     word(INPUT, &["type", "options"], None, "every input is a text"),
     word(VARIABLE, &["description"], None, "write it as a comment: `# …`"),
     word(VARIABLE, &["type", "options"], None, "its type is that of its `default`"),
@@ -147,6 +151,7 @@ mod tests {
             Keys::of::<language::Retry>(),
             Keys::of::<language::StepFile>(),
             Keys::of::<language::Input>(),
+            Keys::of::<language::Tests>(),
         ]
     }
 

@@ -242,7 +242,7 @@ fn keys_of_a_later_version_are_named_as_such() {
      --> ovenbird.yml:1:1
       |
     1 | publish: {}
-      | ^^^^^
+      | ^^^^^^^
 
     error[missing-file]: the file `x.yml` is not there
      --> ovenbird.yml:3:11

@@ -11,6 +11,7 @@ use super::job::{Tests, Waiver};
 use super::model::{FileKind, NeededFile};
 use super::scope::{Resolver, Scope};
 use crate::definition::{self, Field, TESTS, VARS};
+use crate::diagnostic::Severity;
 use crate::event::{self, JobId, Level};
 use crate::expression::Value;
 use crate::smoke::spec::{self, Part, Resource, Spec};
@@ -71,8 +72,8 @@ fn resources(resolver: &mut Resolver<'_>, tests: &definition::Tests, scope: &Sco
     let mut fill = |text: &str, route: &Route| fill(resolver, tests, scope, text, route);
     let part = Part::new(source, Route::root().key(TESTS), value, &mut fill);
     let (mut file, found) = spec::parse_part(&part);
-    // What was wrong without any expression is told already, and kept once.
-    found.into_iter().for_each(|one| resolver.push(one));
+    // What is wrong without any expression was told when the definition was read, warnings too, and is kept once.
+    found.into_iter().filter(|one| one.severity == Severity::Error).for_each(|one| resolver.push(one));
     let name = resolver.file_name(source.id());
     for resource in &mut file.resources {
         let places = resource.assertions.iter_mut().map(|assertion| &mut assertion.place);

@@ -1086,3 +1086,65 @@ fn a_file_that_a_step_file_needs_is_looked_for_from_the_folder_of_the_definition
       = help: it was looked for at `/repo/images/scripts/a.sh`
     ");
 }
+
+/// What is tested in each job, in one line each.
+fn tests(text: &str, given: &Given) -> Vec<String> {
+    let plan = plan_with(&(HEAD.to_owned() + &dedent(text)), given).unwrap();
+    let show = |job: &Job| match &job.tests {
+        None => "nothing".to_owned(),
+        Some(tests) => {
+            let resources = tests.resources.iter().map(|resource| {
+                let expected = resource.assertions.iter().map(|one| format!("{} {}", one.property, one.expected));
+                format!("{} {}", resource.shown_id(), expected.collect::<Vec<_>>().join(" "))
+            });
+            format!("{:?} {}", tests.level, resources.collect::<Vec<_>>().join(", "))
+        }
+    };
+    plan.jobs.iter().map(show).collect()
+}
+
+#[test]
+fn a_definition_without_tests_asks_for_none_and_an_empty_key_for_what_is_always_tested() {
+    assert_eq!(tests("", &Given::default()), ["nothing"]);
+    for empty in ["tests:", "tests: {}"] {
+        assert_eq!(tests(empty, &Given::default()), ["Standard "]);
+    }
+}
+
+#[test]
+fn images_of_a_tag_are_tested_at_the_level_full_unless_the_definition_says_otherwise() {
+    let ci: Object = [("tag", Value::from("v1"))].into_iter().collect();
+    let given = Given { facts: Facts { ci, ..Facts::default() }, ..Given::default() };
+    assert_eq!(tests("tests: {}", &given), ["Full "]);
+    assert_eq!(tests("tests: { level: standard }", &given), ["Standard "]);
+    assert_eq!(tests("tests: { level: \"${{ ci.tag && 'full' || 'standard' }}\" }", &Given::default()), ["Standard "]);
+}
+
+#[test]
+fn expressions_in_resources_are_filled_in_for_each_job_and_keep_their_types() {
+    let text = r#"
+        strategy: { matrix: { port: [80, 8080] } }
+        tests:
+          service: { "web-${{ matrix.port }}": { running: true } }
+          command:
+            ask: { exec: "echo ${{ matrix.port }}", exit-status: "${{ matrix.port }}", stderr: "${{ null }}" }
+    "#;
+    let asked = |port: u16| format!("Standard ask: echo {port} exit-status {port}, web-{port} running true");
+    assert_eq!(tests(text, &Given::default()), [asked(80), asked(8080)]);
+}
+
+#[test]
+fn what_is_only_warned_of_in_resources_does_not_keep_a_definition_from_being_planned() {
+    let text = "tests: { command: { ask: { exit-status: '0' } } }";
+    assert_eq!(tests(text, &Given::default()), ["Standard ask exit-status 0"]);
+}
+
+#[test]
+fn resources_of_a_definition_stand_on_its_own_lines() {
+    let text = "tests:\n  port:\n    \"tcp:${{ 80 }}\":\n      listening: true\n";
+    let plan = plan(&(HEAD.to_owned() + text)).unwrap();
+    let resource = &plan.jobs[0].tests.as_ref().unwrap().resources[0];
+    let at = |place: &crate::event::Place| format!("{}:{}:{}", place.file, place.line, place.column.unwrap());
+    assert_eq!((resource.id.as_str(), at(&resource.place)), ("tcp:80", "ovenbird.yml:5:5".to_owned()));
+    assert_eq!(at(&resource.assertions[0].place), "ovenbird.yml:6:7");
+}

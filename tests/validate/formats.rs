@@ -14,7 +14,7 @@ fn nested() -> Project {
 #[test]
 fn github_gets_commands_with_paths_from_the_repository_s_root() {
     let ran = nested().run(&["validate", "images/web/ovenbird.yml", "--format", "github"]);
-    assert_snapshot!(ran.stdout, @"::error file=images/web/ovenbird.yml,line=3,col=1,endLine=3,endColumn=5,title=unknown-key::a definition has no key `step`%0Ahelp: did you mean `steps`?%0Ahelp: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`%0Amore: ovenbird explain unknown-key");
+    assert_snapshot!(ran.stdout, @"::error file=images/web/ovenbird.yml,line=3,col=1,endLine=3,endColumn=5,title=unknown-key::a definition has no key `step`%0Ahelp: did you mean `steps`?%0Ahelp: known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`, `tests`%0Amore: ovenbird explain unknown-key");
     assert_snapshot!(ran.stderr, @"`images/web/ovenbird.yml` has 1 error.");
     assert_eq!(ran.status, 2);
 }
@@ -42,7 +42,7 @@ fn a_program_gets_a_document_with_a_version_also_when_nothing_is_wrong() {
           "related": [],
           "help": [
             "did you mean `steps`?",
-            "known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`"
+            "known keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`, `tests`"
           ]
         }
       ]
@@ -71,7 +71,7 @@ fn code_scanning_gets_results_whose_rules_explain_themselves() {
       "ruleId": "unknown-key",
       "level": "error",
       "message": {
-        "text": "a definition has no key `step`\ndid you mean `steps`?\nknown keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`"
+        "text": "a definition has no key `step`\ndid you mean `steps`?\nknown keys: `name`, `version`, `ovenbird`, `variables`, `strategy`, `platforms`, `env`, `defaults`, `steps`, `outputs`, `tests`"
       },
       "locations": [
         {

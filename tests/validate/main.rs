@@ -5,6 +5,7 @@
 mod completeness;
 mod files;
 mod formats;
+mod goss;
 mod project;
 mod rules;
 mod scripts;

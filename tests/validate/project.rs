@@ -67,7 +67,8 @@ impl Project {
         self.run_with(arguments, &[("GITHUB_ACTIONS", "true")])
     }
 
-    fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+    /// With environment variables.
+    pub fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ovenbird"));
         command.args(arguments).current_dir(self.root()).env_clear().env("HOME", self.root().as_str());
         command.envs(environment.iter().copied());

@@ -130,16 +130,16 @@ impl Reader<'_> {
         let loaded = match load::load(&path, data, folder) {
             Ok(loaded) => loaded,
             Err(error) => {
-                let diagnostic = self.not_loaded(&error, file, folder);
-                self.diagnostics.push(diagnostic.note(format!("in the job `{}`", goss.job)));
+                let diagnostic = self.not_loaded(&error, goss, file, folder);
+                self.diagnostics.push(diagnostic);
                 return;
             }
         };
         read.rendered += loaded.files.iter().map(|rendered| rendered.text.len()).sum::<usize>();
         let Some(Parsed { mut resources, sources, diagnostics }) = specs::parse(&loaded) else { return };
         for diagnostic in diagnostics {
-            let told = self.as_written(diagnostic, &sources, &loaded, folder);
-            self.diagnostics.push(told.note(format!("in the job `{}`", goss.job)));
+            let told = self.as_written(diagnostic, &sources, &loaded, folder, goss);
+            self.diagnostics.push(told);
         }
         for resource in &mut resources {
             let places = resource.assertions.iter_mut().map(|assertion| &mut assertion.place);
@@ -153,7 +153,7 @@ impl Reader<'_> {
         read.resources.append(&mut resources);
     }
 
-    fn not_loaded(&mut self, error: &LoadError, file: &NeededFile, folder: &Folder<'_>) -> Diagnostic {
+    fn not_loaded(&mut self, error: &LoadError, goss: &Goss, file: &NeededFile, folder: &Folder<'_>) -> Diagnostic {
         let (name, line) = error.place();
         let place = |reader: &mut Self| match folder.texts.borrow().get(Utf8Path::new(name)) {
             Some(text) => {
@@ -168,7 +168,8 @@ impl Reader<'_> {
                 Diagnostic::error("unreadable-file", message).at(file.place.clone())
             }
             LoadError::Template(error) => {
-                Diagnostic::error("goss-file", format!("the template fails: {}", error.message)).at(place(self))
+                let diagnostic = Diagnostic::error("goss-file", format!("the template fails: {}", error.message));
+                in_job(diagnostic.at(place(self)), goss)
             }
             LoadError::Yaml { message, .. } => {
                 // The place in the rendered text would be another one.
@@ -186,6 +187,7 @@ impl Reader<'_> {
         rendered: &Sources,
         loaded: &Loaded,
         folder: &Folder<'_>,
+        goss: &Goss,
     ) -> Diagnostic {
         let mut lines = Vec::new();
         for label in &mut diagnostic.labels {
@@ -194,7 +196,9 @@ impl Reader<'_> {
             let Some(file) = loaded.files.get(index) else { continue };
             *label = self.label(label, source, file, folder, &mut lines);
         }
-        lines.into_iter().fold(diagnostic, |diagnostic, line| diagnostic.help(format!("rendered, it is `{line}`")))
+        // What a template wrote may be another in another job.
+        let add = |diagnostic: Diagnostic, line| in_job(diagnostic.help(format!("rendered, it is `{line}`")), goss);
+        lines.into_iter().fold(diagnostic, add)
     }
 
     fn label(
@@ -209,13 +213,16 @@ impl Reader<'_> {
         let texts = folder.texts.borrow();
         let text = texts.get(Utf8Path::new(&file.file)).map_or(file.text.as_str(), String::as_str);
         let written = self.source(Utf8Path::new(&file.file), text);
-        let place = if self.sources.get(written).text() == rendered.text() {
-            Place::Bytes(written, range)
+        let line = rendered.position(range.start).line;
+        let whole = self.sources.get(written).whole_line(file.source_line(line));
+        let (here, there) = (rendered.range(&rendered.whole_line(line)), self.sources.get(written).range(&whole));
+        let shown = rendered.text().get(here.clone()).unwrap_or_default();
+        let place = if self.sources.get(written).text().get(there.clone()) == Some(shown) {
+            let shift = |offset: usize| (offset + there.start).saturating_sub(here.start);
+            Place::Bytes(written, shift(range.start)..shift(range.end))
         } else {
-            let line = rendered.position(range.start).line;
-            let shown = rendered.text().lines().nth(line as usize - 1).unwrap_or_default();
-            lines.push(shown.trim().to_owned());
-            self.sources.get(written).whole_line(file.source_line(line))
+            lines.push(shown.to_owned());
+            whole
         };
         Label { place, text: label.text.clone() }
     }
@@ -224,6 +231,10 @@ impl Reader<'_> {
     fn source(&mut self, name: &Utf8Path, text: &str) -> FileId {
         self.sources.find(name.as_str()).unwrap_or_else(|| self.sources.add_text(name.as_str(), text))
     }
+}
+
+fn in_job(diagnostic: Diagnostic, goss: &Goss) -> Diagnostic {
+    diagnostic.note(format!("in the job `{}`", goss.job))
 }
 
 /// The files of the repository, by their paths from the definition's folder.
@@ -252,6 +263,7 @@ impl Files for Folder<'_> {
             std::io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => {
                 "it is outside of the repository".to_owned()
             }
+            std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
             _ => error.to_string(),
         })?;
         let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;

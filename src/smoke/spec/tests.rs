@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::diagnostic;
+use crate::source::Route;
 
 fn read(text: &str) -> File {
     let (file, sources, diagnostics) = parse("goss.yaml", text);
@@ -203,4 +204,24 @@ fn a_setting_of_the_wrong_type_is_refused() {
     2 |   u: { status: 200, timeout: soon, allow-insecure: 'yes', request-headers: a }
       |                                                                            ^
     ");
+}
+
+#[test]
+fn resources_in_another_file_are_read_with_what_its_expressions_give_on_its_own_lines() {
+    let text = "a: 1\nport:\n  'tcp:${{ port }}': { listening: true, ip: ['${{ unknown }}'] }\nuser: { b: { exists: true, uid: '${{ port }}' } }\n";
+    let (sources, _) = crate::source::Sources::parse("other.yml", text);
+    let source = sources.main();
+    let mut fill = |text: &str, _: &Route| match text {
+        "tcp:${{ port }}" => Some("tcp:80".into()),
+        "${{ port }}" => Some(80.into()),
+        _ => None,
+    };
+    let part = Part::new(source, Route::root(), source.value(), &mut fill);
+    let (file, diagnostics) = parse_part(&part);
+    assert_eq!(diagnostics, []);
+    let port = &file.resources[0];
+    assert_eq!((port.id.as_str(), port.place.line, port.place.column), ("tcp:80", 3, Some(3)));
+    // What is not known is left out.
+    assert_eq!(port.assertions.iter().map(|one| one.property).collect::<Vec<_>>(), ["listening"]);
+    assert_eq!(expected(&file.resources[1], "uid"), Some(json!(80)));
 }
