@@ -10,10 +10,13 @@ pub(super) fn leftover_keys(facts: &Facts, outside: &Outside<'_>) -> CheckResult
     };
     let others: Vec<_> = facts.keys.iter().filter(|key| key.key != ours).collect();
     let Some(first) = others.first() else { return CheckResult::passed(CHECK) };
-    let name = |comment: &str| if comment.is_empty() { "a key without a comment".to_owned() } else { format!("`{comment}`") };
+    let name =
+        |comment: &str| if comment.is_empty() { "a key without a comment".to_owned() } else { format!("`{comment}`") };
     let message = match others.len() {
         1 => format!("{} can log in as `{}`", name(&first.comment), first.user),
-        count => format!("{count} keys of others can log in, the first is {} as `{}`", name(&first.comment), first.user),
+        count => {
+            format!("{count} keys of others can log in, the first is {} as `{}`", name(&first.comment), first.user)
+        }
     };
     let line = |key: &&super::facts::AuthorizedKey| {
         let end: String = key.key.chars().rev().take(12).collect::<Vec<_>>().into_iter().rev().collect();
@@ -47,7 +50,10 @@ pub(super) fn root_password(facts: &Facts) -> CheckResult {
         return CheckResult::passed(CHECK);
     }
     let (what, hint) = if by_sshd {
-        ("sshd", "set `PermitRootLogin prohibit-password` in `/etc/ssh/sshd_config.d/`, or lock the password: `passwd -l root`")
+        (
+            "sshd",
+            "set `PermitRootLogin prohibit-password` in `/etc/ssh/sshd_config.d/`, or lock the password: `passwd -l root`",
+        )
     } else {
         ("dropbear", "start dropbear with `-s` or `-g`, or lock the password: `passwd -l root`")
     };
@@ -75,9 +81,10 @@ fn takes_root_password(arguments: &[String], password: Option<Password>) -> bool
 pub(super) fn undeclared_ports(facts: &Facts, outside: &Outside<'_>) -> CheckResult {
     const CHECK: Check = Check::UndeclaredPorts;
     let way_in = facts.ssh_port.unwrap_or(22);
-    let unknown = facts.listeners.iter().filter(|listener| {
-        listener.port != way_in && !outside.declared_ports.contains(&listener.port)
-    });
+    let unknown = facts
+        .listeners
+        .iter()
+        .filter(|listener| listener.port != way_in && !outside.declared_ports.contains(&listener.port));
     let names: Vec<String> = unknown
         .map(|listener| match &listener.process {
             Some(process) => format!("{} ({process})", listener.port),

@@ -16,16 +16,16 @@ pub(super) fn target_reached(facts: &Facts) -> CheckResult {
                 .hint("a job below waits for something that does not come")
                 .quote(facts.jobs.iter().map(String::as_str))
         }
-        (Manager::Systemd, "maintenance") => {
-            CheckResult::failed(CHECK, "the system is in rescue or emergency mode")
-                .hint("look for `FAILED` and `DEPEND` in `console.txt`: a mount or a unit that the boot needs")
-        }
+        (Manager::Systemd, "maintenance") => CheckResult::failed(CHECK, "the system is in rescue or emergency mode")
+            .hint("look for `FAILED` and `DEPEND` in `console.txt`: a mount or a unit that the boot needs"),
         (Manager::Systemd, "stopping") => CheckResult::failed(CHECK, "the system goes down again")
             .hint("a unit or a script of the boot powers it off or reboots it"),
         (Manager::Systemd, "running" | "degraded") if facts.target_active => CheckResult::passed(CHECK),
         (Manager::Systemd, "running" | "degraded") => {
             CheckResult::failed(CHECK, format!("the system is up, but did not reach its default target `{target}`"))
-                .hint("a unit that the target needs failed: `systemctl list-dependencies` in `ovenbird boot` shows which")
+                .hint(
+                    "a unit that the target needs failed: `systemctl list-dependencies` in `ovenbird boot` shows which",
+                )
         }
         (Manager::Systemd, state) => {
             CheckResult::skipped(CHECK, format!("systemd did not tell how far the boot is (`{state}`)"))

@@ -28,9 +28,9 @@ pub fn same_after_reboot(before: &Facts, after: &Facts) -> CheckResult {
         return CheckResult::passed(CHECK);
     }
     let names = changed.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ");
-    let lines = changed.iter().flat_map(|(name, before, after)| {
-        [format!("{name} before: {before}"), format!("{name} after: {after}")]
-    });
+    let lines = changed
+        .iter()
+        .flat_map(|(name, before, after)| [format!("{name} before: {before}"), format!("{name} after: {after}")]);
     CheckResult::failed(CHECK, format!("a reboot changed the machine's {names}"))
         .hint("what makes them at boot must do so once, and must write them to the disk")
         .quote(lines)

@@ -53,10 +53,16 @@ const PATTERNS: &[Pattern] = &[
         r"You are in (emergency|rescue) mode|Entering emergency mode|Reached target .*(emergency|rescue)\.target|Reached target (Emergency|Rescue) Mode|Started (emergency|rescue)\.service|Press Enter for (emergency|maintenance)|Give root password for maintenance|root account is locked\b|^\s*\(initramfs\)|^\s*dracut:/ ?#|Dropping to a shell!|Generating .*rdsosreport\.txt|dracut: Refusing to continue|can't access tty; job control turned off",
     ),
     failed(Check::OrderingCycle, r"[Ff]ound ordering cycle\b|to break ordering cycle\b|[Oo]rdering cycle found"),
-    failed(Check::OutOfMemory, r"\binvoked oom-killer\b|Out of memory: Kill|Memory cgroup out of memory: Kill|\boom-kill:constraint="),
+    failed(
+        Check::OutOfMemory,
+        r"\binvoked oom-killer\b|Out of memory: Kill|Memory cgroup out of memory: Kill|\boom-kill:constraint=",
+    ),
     // Drives without a medium in them.
     failed(Check::FileSystemErrors, r"(critical (medium|target)|I/O) error, dev (vd|sd|xvd|nvme|hd|mmcblk|dm-|md)"),
-    failed(Check::FileSystemErrors, r"Buffer I/O error on dev(ice)? (vd|sd|xvd|nvme|hd|mmcblk|dm-|md)|rejecting I/O to offline device"),
+    failed(
+        Check::FileSystemErrors,
+        r"Buffer I/O error on dev(ice)? (vd|sd|xvd|nvme|hd|mmcblk|dm-|md)|rejecting I/O to offline device",
+    ),
     failed(
         Check::FileSystemErrors,
         r"EXT[234]-fs error|EXT[234]-fs \([^)]*\): (error count since last fsck|warning: mounting fs with errors|Remounting filesystem read-only|Delayed block allocation failed|[^:]*I/O error|get root inode failed|VFS: Can't find)|JBD2: (Detected IO errors|Error)|Aborting journal on device",
@@ -112,7 +118,8 @@ fn result(check: Check, found: &[(&Pattern, String)]) -> CheckResult {
     let of_check: Vec<_> = found.iter().filter(|(pattern, _)| pattern.check == check).collect();
     let bad = of_check.iter().any(|(pattern, _)| pattern.verdict == CheckVerdict::Failed);
     let verdict = if bad { CheckVerdict::Failed } else { CheckVerdict::Warned };
-    let told: Vec<&String> = of_check.iter().filter(|(pattern, _)| pattern.verdict == verdict).map(|(_, line)| line).collect();
+    let told: Vec<&String> =
+        of_check.iter().filter(|(pattern, _)| pattern.verdict == verdict).map(|(_, line)| line).collect();
     let Some(first) = told.first() else { return CheckResult::passed(check) };
     let message = format!("{}: {}", what(check, verdict), without_time(first));
     CheckResult::new(check, verdict, message).hint(hint(check)).quote(told.into_iter().map(String::as_str))
@@ -134,8 +141,12 @@ fn hint(check: Check) -> &'static str {
     match check {
         Check::KernelPanic => "`console.txt` has what came before; does the initrd have the driver of the disk?",
         Check::KernelOops => "`console.txt` has the trace: look for the module that it names",
-        Check::EmergencyShell => "look for `FAILED` and `DEPEND` in `console.txt`: a mount or a unit that the boot needs",
-        Check::OrderingCycle => "remove one `After=` or `Before=` of the circle; which unit is left out differs from boot to boot",
+        Check::EmergencyShell => {
+            "look for `FAILED` and `DEPEND` in `console.txt`: a mount or a unit that the boot needs"
+        }
+        Check::OrderingCycle => {
+            "remove one `After=` or `Before=` of the circle; which unit is left out differs from boot to boot"
+        }
         Check::OutOfMemory => "give the machine more `memory:`, or start less",
         _ => "was the machine of the build shut down cleanly? `fsck` tells more of the image's file systems",
     }

@@ -152,7 +152,8 @@ impl Facts {
             "host-key-times" => self.host_key_times = timed(text).map(|(time, path)| (path, time)).collect(),
             "host-keys" => self.host_keys = lines(text).map(|line| without_comment(&line)).collect(),
             "seeds" => {
-                let split = |line: String| line.split_once(' ').map(|(sum, path)| (path.trim().to_owned(), sum.to_owned()));
+                let split =
+                    |line: String| line.split_once(' ').map(|(sum, path)| (path.trim().to_owned(), sum.to_owned()));
                 self.seeds = lines(text).filter_map(split).collect();
             }
             "keys" => self.keys.extend(keys_of(text)),
@@ -352,11 +353,7 @@ fn processes_of(text: &str) -> BTreeMap<String, String> {
 }
 
 /// Who listens, from `/proc/net/tcp` and `tcp6`.
-fn listeners_of(
-    tcp: &str,
-    sockets: &BTreeMap<String, String>,
-    names: &BTreeMap<String, String>,
-) -> Vec<Listener> {
+fn listeners_of(tcp: &str, sockets: &BTreeMap<String, String>, names: &BTreeMap<String, String>) -> Vec<Listener> {
     let listener = |line: &str| {
         let mut words = line.split_whitespace().skip(1);
         let (address, port) = words.next()?.split_once(':')?;
@@ -384,5 +381,98 @@ fn is_loopback(address: &str) -> bool {
                 || (address.starts_with("0000000000000000FFFF0000") && address.ends_with("7F"))
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(name: &str, body: &str) -> Frame {
+        Frame { request: 0, name: name.to_owned(), body: body.as_bytes().to_vec(), cut: false }
+    }
+
+    #[test]
+    fn listeners_are_named_by_the_process_that_has_their_socket() {
+        let head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+        let tcp = format!(
+            "{head}   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 901 1 0\n   \
+             1: 0100007F:0019 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 902 1 0\n   \
+             2: 0F02000A:0016 0202000A:9C40 01 00000000:00000000 00:00000000 00000000     0        0 903 1 0\n\
+             {head}   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A \
+             00000000:00000000 00:00000000 00000000     0        0 904 1 0\n   \
+             1: 00000000000000000000000001000000:0277 00000000000000000000000000000000:0000 0A \
+             00000000:00000000 00:00000000 00000000     0        0 905 1 0\n   \
+             2: 00000000000000000000000000000000:1388 00000000000000000000000000000000:0000 0A \
+             00000000:00000000 00:00000000 00000000     0        0 906 1 0\n"
+        );
+        let sockets = "/proc/1/fd:\nlrwx------ 1 root root 64 Nov 23 04:00 3 -> socket:[1]\n\
+                       /proc/412/fd:\nlrwx------ 1 root root 64 Nov 23 04:00 3 -> socket:[904]\n";
+        let processes = "/proc/1/comm:systemd\n/proc/412/comm:sshd\n";
+        let facts = Facts::of(&[frame("tcp", &tcp), frame("sockets", sockets), frame("processes", processes)]);
+        let listener = |port, process: Option<&str>| Listener { port, process: process.map(str::to_owned) };
+        assert_eq!(facts.listeners, [listener(22, Some("sshd")), listener(5000, None)]);
+    }
+
+    #[test]
+    fn keys_are_found_behind_options_and_comments_are_kept() {
+        let text = "debian /home/debian/.ssh/authorized_keys\n# a comment AAAA\n\n\
+                    command=\"echo 'hello world'\",no-pty ssh-ed25519 AAAAC3one alice at home\nssh-rsa AAAAB3two\nrubbish\n";
+        let keys = Facts::of(&[frame("keys", text)]).keys;
+        let found: Vec<_> = keys.iter().map(|key| (key.key.as_str(), key.comment.as_str())).collect();
+        assert_eq!(found, [("AAAAC3one", "alice at home"), ("AAAAB3two", "")]);
+        assert!(keys.iter().all(|key| key.user == "debian" && key.file == "/home/debian/.ssh/authorized_keys"));
+    }
+
+    #[test]
+    fn the_first_setting_for_everybody_counts() {
+        let text = "PasswordAuthentication no\nMatch all\n#PermitRootLogin no\nPermitRootLogin = yes\n\
+                    PasswordAuthentication yes\nMatch User git\nPermitEmptyPasswords yes\n";
+        let settings = settings_of(text);
+        assert_eq!(settings.get("passwordauthentication").map(String::as_str), Some("no"));
+        assert_eq!(settings.get("permitrootlogin").map(String::as_str), Some("yes"));
+        assert_eq!(settings.get("permitemptypasswords"), None);
+    }
+
+    #[test]
+    fn what_is_malformed_is_not_there() {
+        let names = [
+            "manager",
+            "target",
+            "failed",
+            "unit",
+            "host-key-times",
+            "host-keys",
+            "seeds",
+            "keys",
+            "root-password",
+            "dropbear",
+            "ssh-connection",
+            "room",
+            "room-df",
+            "devices",
+            "residue",
+            "now",
+            "btime",
+            "machine-id-time",
+            "tcp",
+            "sockets",
+            "processes",
+            "unheard-of",
+        ];
+        for body in ["", "\n\n", "x", "-1 -2 -3", "99999999999999999999999 a\n:::", "\u{1b}[2J \u{0} é"] {
+            let frames: Vec<Frame> = names.iter().map(|name| frame(name, body)).collect();
+            let facts = Facts::of(&frames);
+            assert!(facts.room.is_none() && facts.devices.is_empty() && facts.listeners.is_empty(), "{body:?}");
+        }
+        assert_eq!(Facts::of(&[frame("hostname", "a\u{1b}[2Jb\n")]).hostname, "ab");
+    }
+
+    #[test]
+    fn room_is_read_from_stat_or_from_df() {
+        let stat = Facts::of(&[frame("room", "4096 1000 500 64 32\n"), frame("room-df", "/dev/vda1 8 4 4 50% /\n")]);
+        assert_eq!(stat.room, Some(Room { total: 4_096_000, free: 2_048_000, inodes: Some(32) }));
+        let df = Facts::of(&[frame("room", ""), frame("room-df", "/dev/vda1 8 4 4 50% /\n")]);
+        assert_eq!(df.room, Some(Room { total: 8192, free: 4096, inodes: None }));
     }
 }

@@ -39,3 +39,6 @@ pub fn judge(facts: &Facts, outside: &Outside<'_>) -> Vec<CheckResult> {
     ]);
     results
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,7 +89,9 @@ pub(super) fn residue(facts: &Facts, outside: &Outside<'_>) -> CheckResult {
     lines.sort_by_key(|(rank, _)| *rank);
     let files = if lines.len() == 1 { "1 file".to_owned() } else { format!("{} files", lines.len()) };
     CheckResult::failed(CHECK, format!("the build left {files} in the image: {}", some(&kinds)))
-        .hint("`ovenbird build` removes them before it captures a disk; a step or another tool put them there afterwards")
+        .hint(
+            "`ovenbird build` removes them before it captures a disk; a step or another tool put them there afterwards",
+        )
         .quote(lines.into_iter().map(|(_, line)| line))
 }
 

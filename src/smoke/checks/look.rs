@@ -41,7 +41,8 @@ async fn look_within(guest: &dyn Guest, deadline: Duration, cancel: &Cancellatio
     };
     let frames = Frames::new(&boundary).push(&captured.stdout);
     if frames.last().is_none_or(|frame| frame.name != "end") {
-        let what = format!("the machine's shell ended before it had answered what is checked of it ({})", captured.exit);
+        let what =
+            format!("the machine's shell ended before it had answered what is checked of it ({})", captured.exit);
         return Err(GuestError::Refused(what));
     }
     Ok(Facts::of(&frames))

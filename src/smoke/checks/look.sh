@@ -13,8 +13,6 @@ bounded() {
   if has timeout; then timeout "$seconds" "$@" </dev/null; else "$@" </dev/null; fi
 }
 uptime() { up=0; read -r up _ </proc/uptime; echo "${up%%.*}"; }
-# File status without a `stat` that formats: nothing.
-status() { stat -c "$@" </dev/null; }
 
 patience=90
 # Waits until the machine has booted, as its service manager sees it.
@@ -74,14 +72,14 @@ identity() {
   frame boot-id; cat /proc/sys/kernel/random/boot_id
   frame btime; grep '^btime ' /proc/stat
   frame machine-id; head -c 256 /etc/machine-id
-  frame machine-id-time; status -L %Y /etc/machine-id
+  frame machine-id-time; stat -L -c %Y /etc/machine-id
   if [ -f /var/lib/dbus/machine-id ] && [ ! -L /var/lib/dbus/machine-id ]; then
-    frame dbus-id-time; status %Y /var/lib/dbus/machine-id
+    frame dbus-id-time; stat -c %Y /var/lib/dbus/machine-id
   fi
   frame hostname; head -n 1 /proc/sys/kernel/hostname
   frame host-key-times
   for key in /etc/ssh/ssh_host_*_key /etc/dropbear/dropbear_*_host_key; do
-    [ -f "$key" ] && [ -s "$key" ] && status -L '%Y %n' "$key"
+    [ -f "$key" ] && [ -s "$key" ] && stat -L -c '%Y %n' "$key"
   done
   frame host-keys
   for key in /etc/ssh/ssh_host_*_key.pub; do

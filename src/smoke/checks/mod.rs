@@ -171,7 +171,7 @@ const MOST_LINES: usize = 10;
 
 impl CheckResult {
     fn new(check: Check, verdict: CheckVerdict, message: impl Into<String>) -> Self {
-        Self { check, verdict, message: message.into(), hint: None, excerpt: Vec::new() }
+        Self { check, verdict, message: short(message.into()), hint: None, excerpt: Vec::new() }
     }
 
     fn passed(check: Check) -> Self {
@@ -196,7 +196,6 @@ impl CheckResult {
 
     /// Quotes lines, the first ten.
     fn quote(self, lines: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let short = |line: String| if line.chars().count() > LONGEST_LINE { line.chars().take(LONGEST_LINE).collect() } else { line };
         let excerpt = lines.into_iter().map(|line| short(line.into())).take(MOST_LINES).collect();
         Self { excerpt, ..self }
     }
@@ -204,6 +203,11 @@ impl CheckResult {
 
 /// Characters of a quoted line.
 const LONGEST_LINE: usize = 400;
+
+/// A guest's line may be a megabyte.
+fn short(line: String) -> String {
+    if line.chars().nth(LONGEST_LINE).is_some() { line.chars().take(LONGEST_LINE).collect() } else { line }
+}
 
 /// Some names in one line: the first few, and how many more there are.
 fn some(names: &[String]) -> String {
@@ -230,6 +234,18 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+
+    #[test]
+    fn every_check_is_documented() {
+        let page = include_str!("../../../docs/checks.md");
+        for check in Check::ALL {
+            assert!(
+                page.contains(&format!("\n| `{}` | ", check.as_str())),
+                "docs/checks.md lacks `{}`",
+                check.as_str()
+            );
+        }
+    }
 
     #[test]
     fn every_check_has_one_name() {
