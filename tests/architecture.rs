@@ -27,7 +27,8 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("init", Some(&["source"])),
     ("secret", Some(&["plan"])),
     // Of `source` and `diagnostic`, the places in goss files that messages and verdicts name.
-    ("smoke", Some(&["diagnostic", "event", "guest", "source"])),
+    // Of `context`, how foreign lines are cleaned; of `image`, the table of what seal removes.
+    ("smoke", Some(&["context", "diagnostic", "event", "guest", "image", "source"])),
     // Of `secret`, the masks that GitHub's runner is told; of `forge`, the check runs that it fills in.
     ("report", Some(&["event", "forge", "secret"])),
     ("journal", Some(&["platform"])),

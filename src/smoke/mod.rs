@@ -8,7 +8,7 @@
 //! expected, a probe finds what is there ([`finding`]), and the evaluation compares both and writes [`verdict`]s, here and
 //! not in the guest. [`load`] renders goss files ([`template`]) and follows their imports; [`format`] prints results as goss
 //! does. Everything but probing is pure. May know of `guest`, and of `source` and `diagnostic`, which say where in a goss
-//! file a mistake is; never of platforms.
+//! file a mistake is; [`checks`], of what seal removes (`image::residue`); never of platforms.
 
 pub mod checks;
 pub mod evaluate;

@@ -2,6 +2,28 @@
 //!
 //! One look at a booted machine gives [`Facts`]; with what was seen from outside ([`Outside`]) they are judged here, purely.
 //! Two looks are compared: before and after a reboot, or at two copies of one image.
+//!
+//! ```text
+//! look (look.sh) ──▶ facts ──▶ judge: boot, room, access, left; console      two facts ──▶ compare
+//! ```
+//!
+//! `docs/checks.md` says of each check what it looks at and when it fails.
+
+mod access;
+mod boot;
+mod compare;
+mod console;
+mod facts;
+mod judge;
+mod left;
+mod look;
+mod room;
+
+pub use compare::{differ, grown, same_after_reboot};
+pub use console::judge_console;
+pub use facts::Facts;
+pub use judge::{Outside, judge};
+pub use look::look;
 
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +166,59 @@ pub struct CheckResult {
     pub excerpt: Vec<String>,
 }
 
+/// Lines of an excerpt: more is in the console's file.
+const MOST_LINES: usize = 10;
+
+impl CheckResult {
+    fn new(check: Check, verdict: CheckVerdict, message: impl Into<String>) -> Self {
+        Self { check, verdict, message: short(message.into()), hint: None, excerpt: Vec::new() }
+    }
+
+    fn passed(check: Check) -> Self {
+        Self::new(check, CheckVerdict::Passed, "")
+    }
+
+    fn skipped(check: Check, why: impl Into<String>) -> Self {
+        Self::new(check, CheckVerdict::Skipped, why)
+    }
+
+    fn warned(check: Check, message: impl Into<String>) -> Self {
+        Self::new(check, CheckVerdict::Warned, message)
+    }
+
+    fn failed(check: Check, message: impl Into<String>) -> Self {
+        Self::new(check, CheckVerdict::Failed, message)
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Quotes lines, the first ten.
+    fn quote(self, lines: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let excerpt = lines.into_iter().map(|line| short(line.into())).take(MOST_LINES).collect();
+        Self { excerpt, ..self }
+    }
+}
+
+/// Characters of a quoted line.
+const LONGEST_LINE: usize = 400;
+
+/// A guest's line may be a megabyte.
+fn short(line: String) -> String {
+    if line.chars().nth(LONGEST_LINE).is_some() { line.chars().take(LONGEST_LINE).collect() } else { line }
+}
+
+/// Some names in one line: the first few, and how many more there are.
+fn some(names: &[String]) -> String {
+    const NAMED: usize = 3;
+    let named = names.iter().take(NAMED).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
 /// How a check ended. Waivers are applied by whoever runs the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckVerdict {
@@ -159,6 +234,18 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+
+    #[test]
+    fn every_check_is_documented() {
+        let page = include_str!("../../../docs/checks.md");
+        for check in Check::ALL {
+            assert!(
+                page.contains(&format!("\n| `{}` | ", check.as_str())),
+                "docs/checks.md lacks `{}`",
+                check.as_str()
+            );
+        }
+    }
 
     #[test]
     fn every_check_has_one_name() {

@@ -196,7 +196,7 @@ async fn listen(
 }
 
 /// 128 random bits.
-fn boundary() -> Result<String, GuestError> {
+pub(in crate::smoke) fn boundary() -> Result<String, GuestError> {
     use std::io::Read;
     let path = camino::Utf8Path::new("/dev/urandom");
     let mut bytes = [0u8; 16];

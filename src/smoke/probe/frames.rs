@@ -8,22 +8,22 @@
 //! then it lies, as it can about anything; but whatever it prints, each frame is bounded.
 
 /// Of one body, more than the 10 MiB of a file that are asked for.
-pub(super) const LONGEST_BODY: usize = 16 * 1024 * 1024;
+pub(in crate::smoke) const LONGEST_BODY: usize = 16 * 1024 * 1024;
 /// A number and a name.
 const LONGEST_HEADER: usize = 64;
 
 /// A whole frame. `end` frames have no body and come as soon as they are opened.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub(super) request: usize,
-    pub(super) name: String,
-    pub(super) body: Vec<u8>,
+pub(in crate::smoke) struct Frame {
+    pub(in crate::smoke) request: usize,
+    pub(in crate::smoke) name: String,
+    pub(in crate::smoke) body: Vec<u8>,
     /// There was more.
-    pub(super) cut: bool,
+    pub(in crate::smoke) cut: bool,
 }
 
 /// Takes output in pieces and gives frames.
-pub(super) struct Frames {
+pub(in crate::smoke) struct Frames {
     boundary: Vec<u8>,
     pending: Vec<u8>,
     in_header: bool,
@@ -31,13 +31,13 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    pub(super) fn new(boundary: &str) -> Self {
+    pub(in crate::smoke) fn new(boundary: &str) -> Self {
         let boundary = format!("\n{boundary} ").into_bytes();
         Self { boundary, pending: Vec::new(), in_header: false, open: None }
     }
 
     /// The frames that `bytes` complete.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<Frame> {
+    pub(in crate::smoke) fn push(&mut self, bytes: &[u8]) -> Vec<Frame> {
         self.pending.extend_from_slice(bytes);
         let mut frames = Vec::new();
         while if self.in_header { self.header(&mut frames) } else { self.body(&mut frames) } {}

@@ -29,11 +29,11 @@ use super::spec::{Kind, Resource, Spec};
 use crate::guest::{Guest, GuestError};
 
 mod accounts;
-mod ask;
+pub(super) mod ask;
 mod command;
 mod facts;
 mod files;
-mod frames;
+pub(super) mod frames;
 mod http;
 mod network;
 mod packages;
