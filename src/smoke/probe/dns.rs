@@ -290,7 +290,8 @@ fn read(message: &[u8], id: u16, record: Record) -> Result<Vec<String>, String> 
 /// name, but no questions for them.
 fn with_known_type(message: &[u8], record: Record) -> Vec<u8> {
     let mut message = message.to_vec();
-    if let TYPE::Unknown(code) = record.code() {
+    let has_question = message.get(4..6).is_some_and(|count| *count != [0, 0]);
+    if let (TYPE::Unknown(code), true) = (record.code(), has_question) {
         let asked = [code.to_be_bytes(), 1u16.to_be_bytes()].concat();
         let at = message.windows(4).skip(HEADER).position(|bytes| *bytes == asked).map(|at| at + HEADER);
         if let Some(at) = at {
