@@ -47,7 +47,7 @@ impl Server {
             .arg(format!("--txt-record=long.dnstest.io,{long},{long},{long},{long}"))
             .stderr(Stdio::null())
             .spawn()
-            .expect("dnsmasq is missing: `apt-get install dnsmasq-base`");
+            .unwrap_or_else(|_| panic!("dnsmasq is missing: `apt-get install dnsmasq-base`"));
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(begin.elapsed() < Duration::from_secs(20), "dnsmasq does not listen");

@@ -63,7 +63,7 @@ pub(super) fn derive(job: &Job, repository: &dyn Repository) -> Vec<Suggested> {
     if let Platform::Qemu(qemu) = &job.platform
         && let Source::Debian(debian) = &qemu.source
     {
-        packages(&mut known, &debian.packages, &job.definition.to_string());
+        packages(&mut known, &debian.packages, job.definition.as_ref());
     }
     for step in job.steps.iter().flat_map(Step::with_inner).filter(|step| step.condition != Condition::Never) {
         let surely = step.condition == Condition::Success && !step.continue_on_error && !inside_condition(job, step);

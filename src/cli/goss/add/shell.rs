@@ -246,7 +246,8 @@ fn simple(tokens: &[Token]) -> Option<Vec<String>> {
                     // The descriptor of a redirection.
                     continue;
                 }
-                if !literal && !(words.is_empty() && is_assignment(text)) {
+                let may_vary = words.is_empty() && is_assignment(text);
+                if !(*literal || may_vary) {
                     return None;
                 }
                 words.push(text.clone());
