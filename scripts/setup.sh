@@ -52,6 +52,8 @@ test  | npm                                       | npm
 test  | chromium                                  | chromium
 test  | dockerd                                   | docker.io
 test  | rsync                                     | rsync
+test  | dnsmasq                                   | dnsmasq-base
+test  | nc                                        | netcat-openbsd
 lint  | shellcheck                                | shellcheck
 fuzz  | c++                                       | g++
 bench | packer                                    | packer

@@ -238,3 +238,50 @@ fn nothing_that_a_test_quotes_is_obeyed_by_githubs_runner() {
         assert!(!told.lines().any(|line| line.trim_start().starts_with("::")), "{form}:\n{told}");
     }
 }
+
+#[path = "goss/add.rs"]
+mod add;
+
+/// What no person would write, but a file from outside may hold.
+#[test]
+fn a_file_that_would_be_endless_is_refused_at_once() {
+    let deep = format!("matching:\n  a:\n    content: 1\n    matches: {}1{}\n", "{not: ".repeat(200), "}".repeat(200));
+    let (status, message) = told(&deep);
+    assert_eq!(status, 78);
+    assert!(message.starts_with("error: -:4: recursion limit exceeded"), "{message}");
+    let bomb: String = ('b'..='j')
+        .map(|name| {
+            let before = char::from(name as u8 - 1);
+            format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 10].join(", "))
+        })
+        .collect();
+    let (status, message) = told(&format!("a: &a [{}]\n{bomb}", "xxxxxxxxxx, ".repeat(10)));
+    assert_eq!(status, 78);
+    assert!(message.starts_with("error: -:1: repetition limit exceeded"), "{message}");
+    let (status, message) = told(&format!("# {}\n", "x".repeat(17 * 1024 * 1024)));
+    assert_eq!(status, 78);
+    assert!(message.contains("it has more than 16777216 bytes"), "{message}");
+    let begin = std::time::Instant::now();
+    let (status, message) = told("{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}");
+    assert_eq!(status, 78);
+    assert!(message.starts_with("error: template: -:1:19: templates and blocks nest deeper"), "{message}");
+    assert!(begin.elapsed() < std::time::Duration::from_secs(20));
+}
+
+#[test]
+fn a_matcher_or_an_attribute_of_a_wrong_type_is_told_with_its_line() {
+    for (text, line, says) in [
+        ("file:\n  - /x\n", 1, "`file` is a mapping"),
+        ("dns:\n  a.b:\n    resolvable: true\n    server: [1]\n", 4, "this is a text"),
+        ("dns:\n  a.b:\n    resolvable: true\n    timeout: soon\n", 4, "this is a number of milliseconds or attempts"),
+        ("matching:\n  a:\n    content: 1\n    matches: {xml: {xpath: '//a'}}\n", 4, "`xml`"),
+        ("matching:\n  a:\n    content: 1\n    matches: {have-len: x}\n", 4, "have-len"),
+        ("matching:\n  a:\n    content: 1\n    matches: {match-regexp: '('}\n", 4, "no regular expression"),
+        ("matching:\n  a:\n    content: 1\n    matches: {equal: 1, not: 2}\n", 4, "only one matcher"),
+    ] {
+        let (status, message) = told(text);
+        assert_eq!(status, 78, "{text}");
+        assert!(message.contains(&format!(" --> -:{line}:")), "{text}{message}");
+        assert!(message.contains(says), "{text}{message}");
+    }
+}

@@ -1,5 +1,6 @@
 //! `ovenbird goss`: goss's own commands, with its options, forms and exit statuses, for people who come with goss files.
 
+mod add;
 mod disk;
 mod machine;
 pub(super) mod named;
@@ -57,6 +58,9 @@ enum Command {
     /// Print a goss file with its templates rendered and its imports merged
     #[command(visible_alias = "r")]
     Render(Render),
+    /// Add checks to a goss file: those that a definition suggests, or of what is on this machine
+    #[command(visible_alias = "a")]
+    Add(Box<add::Args>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -147,21 +151,26 @@ impl Form {
 
 /// `colour` is for standard error, and tells what the person chose for standard output: none there when it is no terminal.
 pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
-    let loaded = match loaded(args) {
-        Ok(loaded) => loaded,
-        Err(message) => return refuse(&message),
-    };
     match &args.command {
-        Command::Validate(validate) => self::validate(validate, &loaded, colour).await,
-        Command::Render(Render { debug }) => {
-            let text = match loaded.render() {
-                Ok(text) => text,
-                Err(error) => return refuse(&error.to_string()),
-            };
-            print(&if *debug { loaded.debug() + &text } else { text })?;
-            Ok(Exit::Done)
-        }
+        Command::Validate(validate) => match loaded(args) {
+            Ok(loaded) => self::validate(validate, &loaded, colour).await,
+            Err(message) => refuse(&message),
+        },
+        Command::Render(render) => match loaded(args) {
+            Ok(loaded) => self::render(render, &loaded),
+            Err(message) => refuse(&message),
+        },
+        Command::Add(add) => add::run(add, &args.gossfile, colour).await,
     }
+}
+
+fn render(args: &Render, loaded: &Loaded) -> anyhow::Result<Exit> {
+    let text = match loaded.render() {
+        Ok(text) => text,
+        Err(error) => return refuse(&error.to_string()),
+    };
+    print(&if args.debug { loaded.debug() + &text } else { text })?;
+    Ok(Exit::Done)
 }
 
 /// The goss file with all that it imports, templates rendered.

@@ -49,6 +49,11 @@ impl Machine {
         Self { folder, local, shell: shell.to_owned(), asked: AtomicUsize::new(0) }
     }
 
+    /// The same, reached by another program.
+    pub(crate) fn with_shell(self, shell: &str) -> Self {
+        Self { shell: shell.to_owned(), ..self }
+    }
+
     pub(crate) fn path(&self, name: &str) -> Utf8PathBuf {
         Utf8Path::from_path(self.folder.path()).unwrap().join(name)
     }

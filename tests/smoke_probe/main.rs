@@ -5,4 +5,5 @@
 mod commands;
 mod facts;
 mod machine;
+mod names;
 mod web;

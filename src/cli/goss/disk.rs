@@ -43,7 +43,8 @@ pub(super) fn standard_input() -> Result<String, String> {
     text(std::io::stdin()).map_err(|error| format!("cannot read standard input: {error}"))
 }
 
-fn text(from: impl Read) -> Result<String, String> {
+/// What can be read, if it is text and not too much.
+pub(super) fn text(from: impl Read) -> Result<String, String> {
     let mut text = String::new();
     let read = from.take(LARGEST + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
     if read as u64 > LARGEST { Err(format!("it has more than {LARGEST} bytes")) } else { Ok(text) }

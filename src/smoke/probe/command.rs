@@ -1,4 +1,4 @@
-//! `command`: what it prints, how it ends, and that it ends; and `dns`, by the machine's own resolver.
+//! `command`: what it prints, how it ends, and that it ends; and `dns`, by the machine's own resolver or a `server`.
 //!
 //! Each runs on its own: a command that hangs, floods or kills its shell takes no other check with it.
 
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ask::LONGEST_FILE;
 use super::facts::{Property, unknown, value};
-use super::settings;
+use super::{dns, settings};
 use crate::event::Stream;
 use crate::guest::{Chunk, Command, Exit, Guest, GuestError};
 use crate::smoke::finding::Actual;
@@ -22,14 +22,14 @@ const RESOLVE: &str = include_str!("resolve.sh");
 
 /// How a command ended.
 pub(super) struct Ended {
-    exit: Exit,
-    stdout: Output,
-    stderr: Output,
+    pub(super) exit: Exit,
+    pub(super) stdout: Output,
+    pub(super) stderr: Output,
 }
 
 #[derive(Default)]
-struct Output {
-    bytes: Vec<u8>,
+pub(super) struct Output {
+    pub(super) bytes: Vec<u8>,
     cut: bool,
 }
 
@@ -52,7 +52,7 @@ impl Output {
 }
 
 /// Runs a command for at most `timeout`; what it leaves behind is ended with it. None when it took longer.
-async fn run(
+pub(super) async fn run(
     guest: &dyn Guest,
     command: &Command,
     timeout: Duration,
@@ -115,19 +115,28 @@ pub(super) async fn resolve(
     resource: &Resource,
     cancel: &CancellationToken,
 ) -> Result<Result<Vec<String>, String>, GuestError> {
-    let object = resource.object();
-    if settings::text(resource, "server").is_some() {
-        return Ok(Err("a lookup with `server` can't be made from this machine: it needs a helper in it".to_owned()));
-    }
     // `A:name` without a server: goss looks up the name, whatever the type.
+    let object = resource.object();
     let typed = object.split_once(':').filter(|(of, _)| !of.is_empty() && of.bytes().all(|b| b.is_ascii_uppercase()));
     let name = typed.map_or(object, |(_, name)| name);
+    let timeout = settings::milliseconds(resource, "timeout", 500);
+    match settings::text(resource, "server") {
+        Some(server) => dns::look_up(guest, (typed.map(|(of, _)| of), name), server, timeout, cancel).await,
+        None => names(guest, name, timeout, cancel).await,
+    }
+}
+
+/// Addresses of a name by the machine's own resolver.
+pub(super) async fn names(
+    guest: &dyn Guest,
+    name: &str,
+    timeout: Duration,
+    cancel: &CancellationToken,
+) -> Result<Result<Vec<String>, String>, GuestError> {
     if name.is_empty() || name.starts_with('-') || name.contains(char::is_whitespace) {
         return Ok(Ok(Vec::new()));
     }
-    let timeout = settings::milliseconds(resource, "timeout", 500);
     let command = Command::new(RESOLVE).stdin(format!("{name}\n"));
-    // The shell's own start is not the lookup's time: an emulated machine takes longer for it than goss grants.
     let Some(ended) = run(guest, &command, timeout + START, cancel).await? else {
         return Ok(Err(format!("DNS lookup timed out ({})", settings::go(timeout))));
     };
@@ -137,7 +146,8 @@ pub(super) async fn resolve(
     Ok(Ok(addresses(&String::from_utf8_lossy(&ended.stdout.bytes))))
 }
 
-const START: Duration = Duration::from_secs(2);
+/// A shell's own start is not the lookup's time: an emulated machine takes longer for it than goss grants.
+pub(super) const START: Duration = Duration::from_secs(2);
 
 /// One address a line; those of version 4 in the clothes of version 6 are `getent`'s invention.
 fn addresses(text: &str) -> Vec<String> {

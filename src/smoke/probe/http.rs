@@ -3,6 +3,8 @@
 //! So a check sees the machine's own `localhost` without a client in it. Certificates are checked against the machine's
 //! own trust, or the `ca-file` in it, as goss would from inside.
 
+use std::time::Duration;
+
 use base64::Engine;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -10,12 +12,14 @@ use hyper::header::{AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, Head
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use url::{Position, Url};
 
 use super::ask::{LONGEST_FILE, Request};
 use super::facts::{Facts, Property, unknown, value};
-use super::{files, settings, tls};
+use super::udp::{self, Version};
+use super::{files, settings, tls, unless_cancelled};
 use crate::guest::{ByteStream, Guest, GuestError};
 use crate::smoke::finding::Actual;
 use crate::smoke::spec::Resource;
@@ -295,26 +299,37 @@ async fn tunnel(stream: &mut dyn ByteStream, url: &Url) -> Result<(), String> {
     }
 }
 
-/// Whether somebody answers at the address of an `addr` resource.
-pub(super) async fn reachable(guest: &dyn Guest, resource: &Resource) -> Result<bool, String> {
+/// Whether somebody answers at the address of an `addr` resource, or by UDP might.
+pub(super) async fn reachable(
+    guest: &dyn Guest,
+    resource: &Resource,
+    cancel: &CancellationToken,
+) -> Result<Result<bool, String>, GuestError> {
     let address = resource.object();
     let (network, address) = address.split_once("://").unwrap_or(("tcp", address));
-    match network {
-        "tcp" | "tcp4" | "tcp6" => {}
-        "udp" | "udp4" | "udp6" => {
-            return Err("a UDP address can't be asked from this machine: it needs a helper in it".to_owned());
-        }
-        _ => return Ok(false),
-    }
-    if settings::text(resource, "local-address").is_some() {
-        return Err("`local-address` can't be chosen for a connection through the machine".to_owned());
-    }
-    let Some((host, port)) = address.rsplit_once(':') else { return Ok(false) };
+    let Some((host, port)) = address.rsplit_once(':') else { return Ok(Ok(false)) };
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let Ok(port) = port.parse() else { return Ok(false) };
+    let Ok(port) = port.parse() else { return Ok(Ok(false)) };
     // Without a host, Go dials this machine.
     let host = if host.is_empty() { "localhost" } else { host };
     let timeout = settings::milliseconds(resource, "timeout", 500);
+    let version = match network {
+        "tcp" | "tcp4" | "tcp6" => None,
+        "udp" => Some(Version::Any),
+        "udp4" => Some(Version::Four),
+        "udp6" => Some(Version::Six),
+        _ => return Ok(Ok(false)),
+    };
+    if settings::text(resource, "local-address").is_some() {
+        return Ok(Err("`local-address` can't be chosen for a connection through the machine".to_owned()));
+    }
+    match version {
+        Some(version) => udp::reachable(guest, host, version, timeout, cancel).await,
+        None => unless_cancelled(answers(guest, host, port, timeout), cancel).await,
+    }
+}
+
+async fn answers(guest: &dyn Guest, host: &str, port: u16, timeout: Duration) -> Result<bool, String> {
     match tokio::time::timeout(timeout, guest.dial(host, port)).await {
         Ok(Ok(_)) => Ok(true),
         Ok(Err(GuestError::Unreachable(_))) | Err(_) => Ok(false),

@@ -4,7 +4,8 @@
 //! facts     which requests a resource needs, and which property is which part of an answer
 //! ask       one script, all requests on its input, framed answers (frames)       probe.sh, resolve.sh
 //! files accounts packages services system network     the types that the script is asked for
-//! command   `command` and `dns`, each on its own        http  `http` and `addr`, by connections of the guest (tls)
+//! command   `command` and `dns`, each on its own                                 dns, dns.sh: with a `server`
+//! http      `http` and `addr`, by connections of the guest                       tls; udp: by its routes
 //! ```
 //!
 //! **Round trips.** One for all files, packages, services, accounts, ports, mounts and so on; one for each command and
@@ -14,7 +15,7 @@
 //!
 //! **Differences from goss 0.4.9.** What is neither a regular file nor a folder is not read (goss hangs on a pipe);
 //! files, output and bodies of more than 10 MiB are errors; processes of the probe itself do not run; `http` sends no
-//! `Accept-Encoding`; UDP addresses and lookups with a `server` are errors for now.
+//! `Accept-Encoding`; of a lookup with a `server`, an answer that was cut off is asked for again by TCP.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -31,6 +32,7 @@ use crate::guest::{Guest, GuestError};
 mod accounts;
 pub(super) mod ask;
 mod command;
+mod dns;
 mod facts;
 mod files;
 pub(super) mod frames;
@@ -41,6 +43,7 @@ mod services;
 mod settings;
 mod system;
 mod tls;
+mod udp;
 
 /// Commands, lookups and connections at a time: an SSH connection takes eight commands, and one ends another.
 const AT_A_TIME: usize = 6;
@@ -139,7 +142,7 @@ async fn look(
             Ok(clock.stamp(resource, |name| got.as_ref().map_err(Clone::clone)?.property(name)))
         }
         Kind::Addr => {
-            let reachable = unless_cancelled(http::reachable(guest, resource), cancel).await?;
+            let reachable = http::reachable(guest, resource, cancel).await?;
             let property = |name: &str| match name {
                 "reachable" => facts::value(reachable.clone()?),
                 other => facts::unknown(other),
