@@ -126,7 +126,10 @@ pub(super) async fn resolve(
         return Ok(Ok(Vec::new()));
     }
     let timeout = settings::milliseconds(resource, "timeout", 500);
-    let command = Command::new(RESOLVE).stdin(format!("{name}\n"));
+    if let Ok(address) = name.parse::<std::net::IpAddr>() {
+        return Ok(Ok(vec![address.to_string()]));
+    }
+    let command = Command::new(RESOLVE).stdin(format!("{}\n", name.to_lowercase()));
     // The shell's own start is not the lookup's time: an emulated machine takes longer for it than goss grants.
     let Some(ended) = run(guest, &command, timeout + START, cancel).await? else {
         return Ok(Err(format!("DNS lookup timed out ({})", settings::go(timeout))));

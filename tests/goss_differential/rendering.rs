@@ -1,0 +1,1 @@
+//! Templates, variables and imports: `goss render` and `ovenbird goss render`.
