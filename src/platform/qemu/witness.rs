@@ -15,7 +15,7 @@ use super::diagnose::{Finding, Kind};
 use super::life::{Life, Trouble};
 use super::qmp::{Qmp, QmpError};
 use crate::event::Failure;
-use crate::guest::{Chunk, Command, Exit, Get, Guest, GuestError, Progress, Put, Transfer};
+use crate::guest::{ByteStream, Chunk, Command, Exit, Get, Guest, GuestError, Progress, Put, Transfer};
 
 /// From the end of QEMU's monitor to the end of its process.
 const LAST_WORDS_DEADLINE: Duration = Duration::from_secs(3);
@@ -141,6 +141,10 @@ impl Guest for Witnessed {
 
     async fn reboot(&self, deadline: Duration, cancel: &CancellationToken) -> Result<(), GuestError> {
         self.guest.reboot(deadline, cancel).await
+    }
+
+    async fn dial(&self, host: &str, port: u16) -> Result<Box<dyn ByteStream>, GuestError> {
+        self.guest.dial(host, port).await
     }
 
     async fn post_mortem(&self) -> Option<Failure> {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::ask::LONGEST_FILE;
@@ -16,8 +16,11 @@ use crate::guest::{Chunk, Command, Exit, Guest, GuestError};
 use crate::smoke::finding::Actual;
 use crate::smoke::spec::Resource;
 
-/// The text of the command comes as data and is not a part of any script.
-const RUN: &str = r#"c=$(cat; printf x); exec sh -c "${c%x}" </dev/null"#;
+/// What is printed before a command begins: what a login shell says is not the command's, and the time until then is not
+/// the command's either. An emulated machine under load needs seconds to start a shell.
+const MARK: &str = "\novenbird-begins-5b0c4f1e\n";
+/// The longest that a command may take to begin.
+const BEGIN: Duration = Duration::from_secs(30);
 const RESOLVE: &str = include_str!("resolve.sh");
 
 /// How a command ended.
@@ -40,6 +43,15 @@ impl Output {
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
+    /// Drops everything up to the end of a mark; false when there is none.
+    fn begin(&mut self, mark: &str) -> bool {
+        let Some(at) = self.bytes.windows(mark.len()).position(|window| window == mark.as_bytes()) else {
+            return false;
+        };
+        self.bytes.drain(..at + mark.len());
+        true
+    }
+
     fn read(&self, name: &str) -> Property {
         if self.cut {
             return Err(format!(
@@ -58,21 +70,44 @@ async fn run(
     timeout: Duration,
     cancel: &CancellationToken,
 ) -> Result<Option<Ended>, GuestError> {
+    run_from(guest, command, "", timeout, cancel).await
+}
+
+/// [`run`], of which time and output count from a mark in the output; an empty one is there at once.
+async fn run_from(
+    guest: &dyn Guest,
+    command: &Command,
+    mark: &str,
+    timeout: Duration,
+    cancel: &CancellationToken,
+) -> Result<Option<Ended>, GuestError> {
+    let begins = Notify::new();
     let child = cancel.child_token();
     let (sender, mut receiver) = mpsc::channel::<Chunk>(64);
     let collect = async {
         let (mut stdout, mut stderr) = (Output::default(), Output::default());
+        let mut has_begun = mark.is_empty();
         while let Some(chunk) = receiver.recv().await {
             let sink = if chunk.stream == Stream::Stderr { &mut stderr } else { &mut stdout };
             sink.add(&chunk.bytes);
+            if !has_begun && stdout.begin(mark) {
+                has_begun = true;
+                begins.notify_one();
+            }
         }
         (stdout, stderr)
     };
     let both = async { tokio::join!(guest.exec(command, sender, &child), collect) };
     tokio::pin!(both);
+    let patience = async {
+        if !mark.is_empty() {
+            let _ = tokio::time::timeout(BEGIN, begins.notified()).await;
+        }
+        tokio::time::sleep(timeout).await;
+    };
     let (exit, (stdout, stderr)) = tokio::select! {
         ended = &mut both => ended,
-        () = tokio::time::sleep(timeout) => {
+        () = patience => {
             child.cancel();
             return match both.await.0 {
                 Ok(_) => Ok(None),
@@ -91,7 +126,9 @@ pub(super) async fn command(
     cancel: &CancellationToken,
 ) -> Result<Result<Ended, String>, GuestError> {
     let timeout = settings::milliseconds(resource, "timeout", 10_000);
-    let ended = run(guest, &Command::new(RUN).stdin(resource.object()), timeout, cancel).await?;
+    let text = resource.object().replace('\'', r"'\''");
+    let script = format!("printf '{}'; exec sh -c '{text}' </dev/null", MARK.replace('\n', r"\n"));
+    let ended = run_from(guest, &Command::new(script), MARK, timeout, cancel).await?;
     Ok(ended.ok_or_else(|| format!("Command execution timed out ({})", settings::go(timeout))))
 }
 
