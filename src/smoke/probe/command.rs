@@ -21,6 +21,8 @@ use crate::smoke::spec::Resource;
 const MARK: &str = "\novenbird-begins-5b0c4f1e\n";
 /// The longest that a command may take to begin.
 const BEGIN: Duration = Duration::from_secs(30);
+/// How often a command is started that the machine does not begin.
+const ATTEMPTS: usize = 3;
 const RESOLVE: &str = include_str!("resolve.sh");
 
 /// How a command ended.
@@ -28,6 +30,7 @@ pub(super) struct Ended {
     exit: Exit,
     stdout: Output,
     stderr: Output,
+    has_begun: bool,
 }
 
 #[derive(Default)]
@@ -45,7 +48,8 @@ impl Output {
 
     /// Drops everything up to the end of a mark; false when there is none.
     fn begin(&mut self, mark: &str) -> bool {
-        let Some(at) = self.bytes.windows(mark.len()).position(|window| window == mark.as_bytes()) else {
+        // What a login shell says is not longer.
+        let Some(at) = self.bytes[..self.bytes.len().min(64 * 1024)].windows(mark.len()).position(|window| window == mark.as_bytes()) else {
             return false;
         };
         self.bytes.drain(..at + mark.len());
@@ -73,8 +77,26 @@ async fn run(
     run_from(guest, command, "", timeout, cancel).await
 }
 
-/// [`run`], of which time and output count from a mark in the output; an empty one is there at once.
+/// [`run`], of which time and output count from a mark in the output. An empty one is there at once: such a command may be
+/// run twice. A server under load may close a channel that it has just opened; then it is tried again.
 async fn run_from(
+    guest: &dyn Guest,
+    command: &Command,
+    mark: &str,
+    timeout: Duration,
+    cancel: &CancellationToken,
+) -> Result<Option<Ended>, GuestError> {
+    for _ in 1..ATTEMPTS {
+        let ended = run_once(guest, command, mark, timeout, cancel).await?;
+        let is_lost = |ended: &Ended| ended.exit == Exit::Missing && (mark.is_empty() || !ended.has_begun);
+        if !ended.as_ref().is_some_and(is_lost) {
+            return Ok(ended);
+        }
+    }
+    run_once(guest, command, mark, timeout, cancel).await
+}
+
+async fn run_once(
     guest: &dyn Guest,
     command: &Command,
     mark: &str,
@@ -95,7 +117,7 @@ async fn run_from(
                 begins.notify_one();
             }
         }
-        (stdout, stderr)
+        (stdout, stderr, has_begun)
     };
     let both = async { tokio::join!(guest.exec(command, sender, &child), collect) };
     tokio::pin!(both);
@@ -105,7 +127,7 @@ async fn run_from(
         }
         tokio::time::sleep(timeout).await;
     };
-    let (exit, (stdout, stderr)) = tokio::select! {
+    let (exit, (stdout, stderr, has_begun)) = tokio::select! {
         ended = &mut both => ended,
         () = patience => {
             child.cancel();
@@ -116,7 +138,7 @@ async fn run_from(
             };
         }
     };
-    Ok(Some(Ended { exit: exit?, stdout, stderr }))
+    Ok(Some(Ended { exit: exit?, stdout, stderr, has_begun }))
 }
 
 /// Runs what a `command` resource asks.
@@ -173,6 +195,9 @@ pub(super) async fn resolve(
     };
     if ended.exit == Exit::Code(3) {
         return Ok(Err("the machine has no `getent` and no `nslookup`, and the name is not in /etc/hosts".to_owned()));
+    }
+    if ended.exit == Exit::Missing {
+        return Ok(Err(ended.exit.to_string()));
     }
     Ok(Ok(addresses(&String::from_utf8_lossy(&ended.stdout.bytes))))
 }
