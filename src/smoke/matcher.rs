@@ -290,12 +290,14 @@ impl Matcher {
     }
 
     fn transformed_failure(&self, actual: &Value, negated: bool) -> MatcherResult {
-        let (mut matcher, mut value, mut chain) = (self, actual.clone(), Vec::new());
+        let (mut matcher, mut value, mut chain, mut failed) = (self, actual.clone(), Vec::new(), false);
         while let Node::Transformed(transform, inner) = &matcher.0 {
             let next = transform.apply(&value);
-            if next.as_ref() != Ok(&value) {
+            // Nothing comes after a transform that fails.
+            if !failed && next.as_ref() != Ok(&value) {
                 chain.push(transform.json());
             }
+            failed |= next.is_err();
             value = next.unwrap_or_default();
             matcher = inner;
         }

@@ -86,10 +86,10 @@ impl Resource {
         self.name.as_deref().unwrap_or(&self.id)
     }
 
-    /// The id in results: `key: real` where an attribute names another object than the key.
+    /// The id in results: `key: real` where an attribute names another object than the key. A command is its key alone.
     #[must_use]
     pub fn shown_id(&self) -> String {
-        match self.name.as_deref().filter(|name| *name != self.id) {
+        match self.name.as_deref().filter(|name| *name != self.id && self.kind != Kind::Command) {
             Some(name) => format!("{}: {name}", self.id),
             None => self.id.clone(),
         }

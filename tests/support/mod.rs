@@ -8,6 +8,8 @@
 )]
 
 pub mod act;
+pub mod debian;
 pub mod docker;
+pub mod real_goss;
 pub mod room;
 pub mod tiny_guest;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::ask::LONGEST_FILE;
@@ -16,8 +16,13 @@ use crate::guest::{Chunk, Command, Exit, Guest, GuestError};
 use crate::smoke::finding::Actual;
 use crate::smoke::spec::Resource;
 
-/// The text of the command comes as data and is not a part of any script.
-const RUN: &str = r#"c=$(cat; printf x); exec sh -c "${c%x}" </dev/null"#;
+/// What is printed before a command begins: what a login shell says is not the command's, and the time until then is not
+/// the command's either. An emulated machine under load needs seconds to start a shell.
+const MARK: &str = "\novenbird-begins-5b0c4f1e\n";
+/// The longest that a command may take to begin.
+const BEGIN: Duration = Duration::from_secs(30);
+/// How often a command is started that the machine does not begin.
+const ATTEMPTS: usize = 3;
 const RESOLVE: &str = include_str!("resolve.sh");
 
 /// How a command ended.
@@ -25,6 +30,7 @@ pub(super) struct Ended {
     pub(super) exit: Exit,
     pub(super) stdout: Output,
     pub(super) stderr: Output,
+    has_begun: bool,
 }
 
 #[derive(Default)]
@@ -38,6 +44,16 @@ impl Output {
         let room = LONGEST_FILE - self.bytes.len();
         self.cut |= bytes.len() > room;
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Drops everything up to the end of a mark; false when there is none.
+    fn begin(&mut self, mark: &str) -> bool {
+        // What a login shell says is not longer.
+        let Some(at) = self.bytes[..self.bytes.len().min(64 * 1024)].windows(mark.len()).position(|window| window == mark.as_bytes()) else {
+            return false;
+        };
+        self.bytes.drain(..at + mark.len());
+        true
     }
 
     fn read(&self, name: &str) -> Property {
@@ -58,21 +74,62 @@ pub(super) async fn run(
     timeout: Duration,
     cancel: &CancellationToken,
 ) -> Result<Option<Ended>, GuestError> {
+    run_from(guest, command, "", timeout, cancel).await
+}
+
+/// [`run`], of which time and output count from a mark in the output. An empty one is there at once: such a command may be
+/// run twice. A server under load may close a channel that it has just opened; then it is tried again.
+async fn run_from(
+    guest: &dyn Guest,
+    command: &Command,
+    mark: &str,
+    timeout: Duration,
+    cancel: &CancellationToken,
+) -> Result<Option<Ended>, GuestError> {
+    for _ in 1..ATTEMPTS {
+        let ended = run_once(guest, command, mark, timeout, cancel).await?;
+        let is_lost = |ended: &Ended| ended.exit == Exit::Missing && (mark.is_empty() || !ended.has_begun);
+        if !ended.as_ref().is_some_and(is_lost) {
+            return Ok(ended);
+        }
+    }
+    run_once(guest, command, mark, timeout, cancel).await
+}
+
+async fn run_once(
+    guest: &dyn Guest,
+    command: &Command,
+    mark: &str,
+    timeout: Duration,
+    cancel: &CancellationToken,
+) -> Result<Option<Ended>, GuestError> {
+    let begins = Notify::new();
     let child = cancel.child_token();
     let (sender, mut receiver) = mpsc::channel::<Chunk>(64);
     let collect = async {
         let (mut stdout, mut stderr) = (Output::default(), Output::default());
+        let mut has_begun = mark.is_empty();
         while let Some(chunk) = receiver.recv().await {
             let sink = if chunk.stream == Stream::Stderr { &mut stderr } else { &mut stdout };
             sink.add(&chunk.bytes);
+            if !has_begun && stdout.begin(mark) {
+                has_begun = true;
+                begins.notify_one();
+            }
         }
-        (stdout, stderr)
+        (stdout, stderr, has_begun)
     };
     let both = async { tokio::join!(guest.exec(command, sender, &child), collect) };
     tokio::pin!(both);
-    let (exit, (stdout, stderr)) = tokio::select! {
+    let patience = async {
+        if !mark.is_empty() {
+            let _ = tokio::time::timeout(BEGIN, begins.notified()).await;
+        }
+        tokio::time::sleep(timeout).await;
+    };
+    let (exit, (stdout, stderr, has_begun)) = tokio::select! {
         ended = &mut both => ended,
-        () = tokio::time::sleep(timeout) => {
+        () = patience => {
             child.cancel();
             return match both.await.0 {
                 Ok(_) => Ok(None),
@@ -81,7 +138,7 @@ pub(super) async fn run(
             };
         }
     };
-    Ok(Some(Ended { exit: exit?, stdout, stderr }))
+    Ok(Some(Ended { exit: exit?, stdout, stderr, has_begun }))
 }
 
 /// Runs what a `command` resource asks.
@@ -91,7 +148,9 @@ pub(super) async fn command(
     cancel: &CancellationToken,
 ) -> Result<Result<Ended, String>, GuestError> {
     let timeout = settings::milliseconds(resource, "timeout", 10_000);
-    let ended = run(guest, &Command::new(RUN).stdin(resource.object()), timeout, cancel).await?;
+    let text = resource.object().replace('\'', r"'\''");
+    let script = format!("printf '{}'; exec sh -c '{text}' </dev/null", MARK.replace('\n', r"\n"));
+    let ended = run_from(guest, &Command::new(script), MARK, timeout, cancel).await?;
     Ok(ended.ok_or_else(|| format!("Command execution timed out ({})", settings::go(timeout))))
 }
 
@@ -136,12 +195,18 @@ pub(super) async fn names(
     if name.is_empty() || name.starts_with('-') || name.contains(char::is_whitespace) {
         return Ok(Ok(Vec::new()));
     }
-    let command = Command::new(RESOLVE).stdin(format!("{name}\n"));
+    if let Ok(address) = name.parse::<std::net::IpAddr>() {
+        return Ok(Ok(vec![address.to_string()]));
+    }
+    let command = Command::new(RESOLVE).stdin(format!("{}\n", name.to_lowercase()));
     let Some(ended) = run(guest, &command, timeout + START, cancel).await? else {
         return Ok(Err(format!("DNS lookup timed out ({})", settings::go(timeout))));
     };
     if ended.exit == Exit::Code(3) {
         return Ok(Err("the machine has no `getent` and no `nslookup`, and the name is not in /etc/hosts".to_owned()));
+    }
+    if ended.exit == Exit::Missing {
+        return Ok(Err(ended.exit.to_string()));
     }
     Ok(Ok(addresses(&String::from_utf8_lossy(&ended.stdout.bytes))))
 }

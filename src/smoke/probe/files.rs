@@ -57,6 +57,9 @@ pub(super) fn property(resource: &Resource, property: &str, facts: &Facts) -> Pr
         let user = path.trim_start_matches('~').split('/').next().unwrap_or_default();
         return Err(format!("user: unknown user {user}"));
     }
+    if answer.body("below-file").is_some() {
+        return Err(format!("lstat {path}: not a directory"));
+    }
     if answer.body("absent").is_some() {
         return if property == "exists" {
             value(false)

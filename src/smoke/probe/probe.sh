@@ -59,6 +59,12 @@ sum() {
   case $f in *$1*) ;; *) return;; esac
   if has "$2"; then frame "$2"; "$2" <"$p"; else raw=1; fi
 }
+# What is below a file is not merely absent.
+absent() {
+  parent=${p%/*}
+  until [ -e "$parent/." ] || [ -e "$parent" ] || [ -z "$parent" ]; do parent=${parent%/*}; done
+  if [ -e "$parent/." ]; then frame absent; else frame below-file; fi
+}
 file() {
   p=$a
   # shellcheck disable=SC2088 # Tildes are expanded here, and not by the shell.
@@ -71,7 +77,7 @@ file() {
     /*) ;;
     *) p=./$p;;
   esac
-  [ -e "$p" ] || [ -L "$p" ] || { frame absent; return; }
+  [ -e "$p" ] || [ -L "$p" ] || { absent; return; }
   stat=$(ls -ldn "$p")
   frame stat; printf %s "$stat"
   set -f
@@ -112,6 +118,7 @@ upstart_enabled() {
   [ -f "/etc/init/$a.conf" ] && grep -q '^[[:space:]]*start on' "/etc/init/$a.conf" </dev/null && return 0
   [ "$(levels)" ]
 }
+can_tell() { has service || has rc-service || [ -x "/etc/init.d/$a" ]; }
 status() {
   if has service; then service "$a" status
   elif has rc-service; then rc-service "$a" status
@@ -134,7 +141,7 @@ service_state() {
     case $init in
       systemd) truth systemctl -q is-active "$a";;
       upstart) truth upstart_running;;
-      *) truth status;;
+      *) if can_tell; then truth status; else printf '?'; fi;;
     esac;;
   esac
   case $f in *l*) frame levels; [ "$init" = systemd ] || levels;; esac

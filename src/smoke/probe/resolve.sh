@@ -7,10 +7,14 @@ if command -v getent >/dev/null; then
   found=$({ getent ahostsv4 "$name"; getent ahostsv6 "$name"; } | while read -r address _; do echo "$address"; done)
   [ "$found" ] && { printf '%s\n' "$found"; exit 0; }
 fi
+# The name comes in small letters.
+hosts=$(tr '[:upper:]' '[:lower:]' </etc/hosts)
 while read -r address names; do
   case $address in '#'*) continue;; esac
   for alias in ${names%%#*}; do [ "$alias" = "$name" ] && { asked=2; printf '%s\n' "$address"; }; done
-done </etc/hosts
+done <<HOSTS
+$hosts
+HOSTS
 [ "$asked" = 2 ] && exit 0
 if command -v nslookup >/dev/null; then
   nslookup "$name" | {

@@ -28,6 +28,7 @@ pub(super) fn property(resource: &Resource, property: &str, facts: &Facts) -> Pr
         Some(request) => match facts.text(request, property)?.as_str() {
             "1" => value(true),
             "0" => value(false),
+            "?" => Err("exec: \"service\": executable file not found in $PATH".to_owned()),
             _ => Err(malformed()),
         },
     };

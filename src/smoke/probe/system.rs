@@ -34,7 +34,7 @@ pub(super) fn kernel_param(key: &str, property: &str, facts: &Facts) -> Property
     let said = facts.of(&request)?.text("value");
     match (property, said) {
         ("value", Some(said)) => value(said.trim()),
-        ("value", None) => Err(format!("open /proc/sys/{}: no such file or directory", request.argument)),
+        ("value", None) => Err("could not find the given key".to_owned()),
         (other, _) => unknown(other),
     }
 }
@@ -93,11 +93,10 @@ pub(super) fn mount(point: &str, property: &str, facts: &Facts) -> Property {
     let list = facts.text(&Request::new("mounts", ""), "list")?;
     // The first of several on top of each other, as goss has it.
     let found = list.lines().filter_map(Mount::parse).find(|mount| mount.point == point);
-    if property == "exists" {
-        return value(found.is_some());
-    }
+    // That it is not there is an error of `exists`, too: `exists: false` never holds, as in goss.
     let mount = found.ok_or_else(|| "Mountpoint not found".to_owned())?;
     match property {
+        "exists" => value(true),
         "opts" => {
             let mut seen = std::collections::BTreeSet::new();
             let unique = options(&mount.options).into_iter().filter(|option| seen.insert(option.clone()));

@@ -1,9 +1,11 @@
 //! Regular expressions. Go's and ours are both RE2's language.
 
+use std::collections::BTreeMap;
+
 use regex::{Regex, RegexBuilder};
 
 use super::super::limits::Text;
-use super::super::value::Value;
+use super::super::value::{Holds, Value};
 use super::{Answer, Call, Fault, Function, function, int_at, list_of, text, text_at};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -39,12 +41,17 @@ pub(super) fn is_match(call: &Call, arguments: &[Value]) -> Answer {
     Ok(Value::Bool(compile(call, arguments)?.is_match(text_at(arguments, 1)?)))
 }
 
-/// The whole match and its groups; no match, an empty list.
+/// The groups of a match: by their names where the pattern names any, else by their numbers, `0` being the whole. No match:
+/// nothing.
 pub(super) fn submatches(call: &Call, arguments: &[Value]) -> Answer {
     let regex = compile(call, arguments)?;
-    let found = regex.captures(text_at(arguments, 1)?);
-    let groups = found.iter().flat_map(|captures| captures.iter());
-    list_of(groups.map(|group| Value::text(group.map_or("", |group| group.as_str()))).collect())
+    let Some(found) = regex.captures(text_at(arguments, 1)?) else { return Ok(Value::map(Holds::Anything, BTreeMap::new())) };
+    let is_named = regex.capture_names().any(|name| name.is_some());
+    let groups = regex.capture_names().zip(found.iter()).enumerate().filter_map(|(number, (name, group))| {
+        let key = if is_named { name?.to_owned() } else { number.to_string() };
+        Some((key, Value::text(group.map_or("", |group| group.as_str()))))
+    });
+    Ok(Value::map(Holds::Anything, groups.collect()))
 }
 
 fn find(call: &Call, arguments: &[Value]) -> Answer {

@@ -63,8 +63,9 @@ fn the_functions_of_goss() {
         ("{{regexMatch \"^w\" .Vars.name}} {{regexMatch \"^x\" .Vars.name}}", "true false"),
         ("{{toLower \"ABC\"}}{{toUpper \"abc\"}}", "abcABC"),
         ("{{mkSlice 1 \"a\"}} {{len mkSlice}}", "[1 a] 0"),
-        (r#"{{index (findStringSubmatch `(\w+)@(\w+)` "me@home") 2}}"#, "home"),
-        (r#"{{findStringSubmatch `x(y)?` "x"}} {{findStringSubmatch "q" "x"}}"#, "[x ] []"),
+        (r#"{{index (findStringSubmatch `(\w+)@(\w+)` "me@home") "2"}}"#, "home"),
+        (r#"{{(findStringSubmatch `(\w+)@(?P<host>\w+)` "me@home").host}}"#, "home"),
+        (r#"{{findStringSubmatch `x(y)?` "x"}} {{findStringSubmatch "q" "x"}}"#, "map[0:x 1:] map[]"),
     ]);
 }
 
