@@ -24,7 +24,7 @@ use super::seed::Keys;
 use super::witness::{Witness, Witnessed, explained};
 use crate::context::{Cancelled, Explained, JobCtx};
 use crate::event::{Failure, Kept, KeptKind};
-use crate::guest::ssh::{self, CipherOrder, HostKey, SshConfig};
+use crate::guest::ssh::{self, Auth, CipherOrder, HostKey, SshConfig};
 use crate::guest::{self, Guest, GuestError};
 use crate::image::seal::SealPlan;
 use crate::plan::job::Connect;
@@ -244,7 +244,7 @@ impl Machine for QemuMachine {
             host: "127.0.0.1".to_owned(),
             port: self.port,
             user: self.keys.user.clone(),
-            key: Arc::clone(&self.keys.login.key),
+            auth: Auth::Given(Arc::clone(&self.keys.login.key)),
             host_key: self.host_key.clone(),
             ciphers: match self.accelerator {
                 Accelerator::Kvm => CipherOrder::Native,
