@@ -23,6 +23,8 @@ pub(super) struct Hardware {
     pub smbios: Vec<Utf8PathBuf>,
     /// The pipe that the guest's serial console is written to.
     pub console: Utf8PathBuf,
+    /// Ports of this machine's loopback that lead to ports of the guest.
+    pub forwards: Vec<(u16, u16)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +116,8 @@ pub(super) fn arguments(hardware: &Hardware) -> Vec<String> {
         add("device", "virtio-blk-pci,drive=seed".to_owned());
     }
     // Port 0: the kernel chooses a free one, and nobody can take it in between. No option ROM: nothing boots from here.
-    add("netdev", "user,id=net,hostfwd=tcp:127.0.0.1:0-:22".to_owned());
+    let forwards = hardware.forwards.iter().map(|(from, to)| format!(",hostfwd=tcp:127.0.0.1:{from}-:{to}"));
+    add("netdev", format!("user,id=net,hostfwd=tcp:127.0.0.1:0-:22{}", forwards.collect::<String>()));
     add("device", "virtio-net-pci,netdev=net,romfile=".to_owned());
     add("object", "rng-random,id=rng,filename=/dev/urandom".to_owned());
     add("device", "virtio-rng-pci,rng=rng".to_owned());
@@ -183,6 +186,7 @@ mod tests {
             seed: None,
             smbios: vec!["/w/login.credential".into()],
             console: "/w/console.pipe".into(),
+            forwards: Vec::new(),
         }
     }
 
@@ -264,6 +268,13 @@ mod tests {
         -device pvpanic-pci
         -smbios type=11,path=/w/login.credential
         "#);
+    }
+
+    #[test]
+    fn ports_are_forwarded_from_loopback_only() {
+        let text = lines(&Hardware { forwards: vec![(8080, 80), (5353, 53)], ..hardware() });
+        let forwards = "hostfwd=tcp:127.0.0.1:0-:22,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:5353-:53";
+        assert!(text.contains(&format!("-netdev user,id=net,{forwards}\n")), "{text}");
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub struct Prepared {
     traces: Vec<String>,
     /// A copy of a finished image makes its own host keys, as it does for whoever launches it.
     makes_host_keys: bool,
+    forwards: Vec<(u16, u16)>,
 }
 
 /// Finds what the machine needs and brings its source. What can be missing is looked for before anything is downloaded.
@@ -74,6 +75,7 @@ pub async fn prepare(ctx: &JobCtx, spec: &job::Qemu) -> anyhow::Result<Prepared>
         source_digest,
         traces,
         makes_host_keys: false,
+        forwards: Vec::new(),
     })
 }
 
@@ -92,6 +94,12 @@ pub async fn prepare_copy(ctx: &JobCtx, spec: &job::Qemu, copy: &Copy) -> anyhow
 }
 
 impl Prepared {
+    /// With ports of this machine's loopback that lead to ports of the guest.
+    #[must_use]
+    pub fn forwarding(self, forwards: Vec<(u16, u16)>) -> Self {
+        Self { forwards, ..self }
+    }
+
     /// Starts the machine, and returns when QEMU runs and has told where the guest's SSH is.
     ///
     /// # Errors
@@ -116,6 +124,7 @@ impl Prepared {
             seed,
             smbios,
             console: ctx.work.join("console.pipe"),
+            forwards: self.forwards.clone(),
         };
         let pipe = Pipe::create(&hardware.console, &ctx.out.join("console.txt"), ctx.events.redactor())?;
         let launched = Launched {
