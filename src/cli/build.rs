@@ -23,7 +23,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", default_value = "ovenbird-out")]
     pub(super) out: Utf8PathBuf,
     #[command(flatten)]
-    pub(super) run: run::Args,
+    pub(super) run: run::RunArgs,
 }
 
 pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {

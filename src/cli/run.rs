@@ -25,7 +25,7 @@ use crate::secret::Secrets;
 
 /// How jobs are run and shown.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct RunArgs {
     /// How many jobs run at a time; otherwise strategy.max-parallel, or one for every two processors
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_parallel: Option<u32>,
@@ -82,7 +82,7 @@ pub(super) struct Ran {
 
 /// Runs jobs; `watch` sees every event too.
 pub(super) async fn run(
-    args: &Args,
+    args: &RunArgs,
     work: Work,
     colour: bool,
     watch: &mut (dyn FnMut(&Event) + Send),
@@ -124,7 +124,7 @@ impl Ran {
 }
 
 /// What is reported, and to whom: files and a console everywhere, and what the CI service around us understands.
-fn options(args: &Args, work: &Work, colour: bool) -> anyhow::Result<Options> {
+fn options(args: &RunArgs, work: &Work, colour: bool) -> anyhow::Result<Options> {
     let annotations = match args.annotations {
         AnnotationMode::Commands | AnnotationMode::Checks => Annotations::Shown,
         AnnotationMode::None => Annotations::None,

@@ -44,7 +44,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", default_value = OUT)]
     pub(super) out: Utf8PathBuf,
     #[command(flatten)]
-    pub(super) run: run::Args,
+    pub(super) run: run::RunArgs,
 }
 
 /// Where tests write unless they are told.
@@ -397,8 +397,8 @@ mod tests {
                 "accelerator": {}, "started": "2026-01-01T00:00:00Z", "finished": "2026-01-01T00:00:00Z", "phases": [],
                 "steps": [], "inspection": { "inspected": true }, "tool": { "name": "ovenbird", "version": "0" },
                 "artifacts": [
-                    { "file": "web.vmdk", "format": "vmdk", "size": 1, "virtual_size": 1, "sha256": "0" },
-                    { "file": "web.qcow2", "format": "qcow2", "size": 1, "virtual_size": 1, "sha256": sha256 },
+                    { "file": "web.vmdk", "format": "vmdk", "size": 1, "virtual-size": 1, "sha256": "0" },
+                    { "file": "web.qcow2", "format": "qcow2", "size": 1, "virtual-size": 1, "sha256": sha256 },
                 ],
                 "machine": { "firmware": "uefi", "memory": 268_435_456, "cpus": 1, "user": "debian" },
             });
@@ -471,7 +471,17 @@ mod tests {
         ];
         let told: Vec<String> = words.iter().map(|word| built.find(word).unwrap_err()).collect();
         let told = told.join("\n").replace(&built.sha256(), "[sha256]");
-        insta::assert_snapshot!(told, @"");
+        insta::assert_snapshot!(told, @"
+        there is no image of a job `wob` in `out`, and no such file; did you mean `web`?
+        there is no image of a job `database` in `out`, and no such file; the jobs there are `gone`, `old`, `web`
+        there is no file `web.qcw2`; 
+        `out` is a folder, not an image; name an image's file, a job, or a `manifest.json`
+        `out/web` is a folder, not an image; name its record: `out/web/manifest.json`
+        `notes.qcow2` is no disk image; known formats: qcow2, vmdk, vdi, vhd, vhdx and raw, also packed with gzip, xz, zstd or bzip2
+        the base image `empty.raw` is empty; a base image must be a single, self-contained disk image
+        `out/old/web.qcow2` is not the image of which `out/old/manifest.json` tells: sha256 [sha256], expected 0000; build it again (`ovenbird build old`), or name the image's file to take it as it is
+        the image `web.qcow2` is gone, of which `out/gone/manifest.json` tells; build it again (`ovenbird build gone`)
+        ");
     }
 
     #[test]

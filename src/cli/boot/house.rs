@@ -30,6 +30,7 @@ pub(super) struct House {
     pub ctx: JobCtx,
     work: Utf8PathBuf,
     pending: Pending,
+    places: Places,
 }
 
 impl House {
@@ -53,19 +54,20 @@ impl House {
         let events = events.hiding(Redactor::default());
         let (out, inner) = (work.join("out"), work.join("work"));
         let ctx = JobCtx { id: id.clone(), out, work: inner, cache, events, journal, cancel };
-        Ok((Self { ctx, work, pending }, bodies))
+        Ok((Self { ctx, work, pending, places }, bodies))
     }
 
     /// Removes them.
     pub(super) fn close(self) -> anyhow::Result<()> {
         cleanup::remove(&self.work).with_context(|| format!("failed to remove `{}`", self.work))?;
         self.ctx.journal.done(self.pending)?;
-        // The folders of the run, and of all runs, are kept by another that is at work.
-        let run = self.work.parent();
-        for folder in run.into_iter().chain(run.and_then(Utf8Path::parent)) {
+        self.ctx.journal.close().context("failed to remove the journal")?;
+        // The folders of the run and of all runs stay while another is at work.
+        let run = self.work.parent().unwrap_or(&self.work);
+        for folder in [run, &self.places.work, &self.places.journals] {
             let _ = std::fs::remove_dir(folder);
         }
-        self.ctx.journal.close().context("failed to remove the journal")
+        Ok(())
     }
 }
 

@@ -110,6 +110,6 @@ mod tests {
             host_key: String::new(),
         };
         let way = Way { arguments: arguments(&login, "/a b/key".into(), "/a b/known_hosts".into()) };
-        insta::assert_snapshot!(way.command(), @"");
+        insta::assert_snapshot!(way.command(), @"ssh -F none -i '/a b/key' -p 4022 -o 'UserKnownHostsFile=/a b/known_hosts' -o GlobalKnownHostsFile=none -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o IdentityAgent=none root@127.0.0.1");
     }
 }
