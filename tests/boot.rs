@@ -143,7 +143,7 @@ fn what_can_not_be_booted_is_told() {
     };
     insta::assert_snapshot!(told(&["notes.qcow"]), @"
     error: there is no image of a job `notes.qcow` in `ovenbird-out`, and no such file
-    hint: nothing was built there: `ovenbird build` does, and `ovenbird plan` lists the jobs
+    hint: did you mean `notes.qcow2`?
     ");
     insta::assert_snapshot!(told(&["web"]), @"
     error: there is no image of a job `web` in `ovenbird-out`, and no such file

@@ -163,7 +163,9 @@ fn no_file(path: &Utf8Path) -> Wrong {
 
 fn no_job(name: &str, built: &Utf8Path) -> Wrong {
     let jobs = built_jobs(built);
-    let hint = match nearest(name, jobs.iter().map(String::as_str)) {
+    let files = super::load::siblings(&Utf8Path::new(".").join(name));
+    let near = [&jobs, &files].into_iter().find_map(|names| nearest(name, names.iter().map(String::as_str)));
+    let hint = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None if jobs.is_empty() => {
             "nothing was built there: `ovenbird build` does, and `ovenbird plan` lists the jobs".to_owned()

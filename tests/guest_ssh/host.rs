@@ -162,7 +162,10 @@ fn a_host_may_be_known_by_a_hashed_name() {
 fn a_host_that_is_not_known_is_not_trusted() {
     let user = User::new();
     let key = user.has_key("key");
-    assert_snapshot!(user.is_told(&["--identity", key.as_str()]), @"");
+    assert_snapshot!(user.is_told(&["--identity", key.as_str()]), @"
+    error: the host key of `[127.0.0.1]:[port]` is not known: it is not in `~/.ssh/known_hosts` or `/etc/ssh/ssh_known_hosts`
+    hint: add its key, and compare the key's fingerprint with the machine's own (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there): `ssh-keyscan -p [port] 127.0.0.1 >> ~/.ssh/known_hosts`
+    ");
     assert!(!user.path(".ssh/known_hosts").exists());
 }
 
@@ -171,7 +174,10 @@ fn a_host_that_shows_another_key_is_not_trusted() {
     let user = User::new();
     user.knows(&user.host_line(&KeyPair::generate().unwrap().public_line));
     let key = user.has_key("key");
-    assert_snapshot!(user.is_told(&["--identity", key.as_str()]), @"");
+    assert_snapshot!(user.is_told(&["--identity", key.as_str()]), @"
+    error: the guest's host key is not the expected one: got ssh-ed25519 [fingerprint], expected ssh-ed25519 [fingerprint]
+    hint: either the machine got a new key (then `ssh-keygen -R '[127.0.0.1]:[port]'`, and add the new one), or someone answers in its place
+    ");
 }
 
 #[test]
@@ -180,7 +186,10 @@ fn a_host_whose_key_is_revoked_is_not_trusted() {
     let line = user.host_line(&user.server_key());
     user.knows(&format!("{line}@revoked * {}\n", user.server_key()));
     let key = user.has_key("key");
-    assert_snapshot!(user.is_told(&["--identity", key.as_str()]), @"");
+    assert_snapshot!(user.is_told(&["--identity", key.as_str()]), @"
+    error: every known host key of `[127.0.0.1]:[port]` is revoked
+    hint: give it a new key, and write that into `~/.ssh/known_hosts` or `/etc/ssh/ssh_known_hosts`
+    ");
 }
 
 #[test]
@@ -189,20 +198,32 @@ fn an_encrypted_key_is_for_an_agent() {
     let key = user.has_key("key");
     let locked = Command::new("ssh-keygen").args(["-q", "-p", "-N", "hunter2", "-f", key.as_str()]).output().unwrap();
     assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
-    assert_snapshot!(user.is_told(&["--identity", key.as_str()]), @"");
+    assert_snapshot!(user.is_told(&["--identity", key.as_str()]), @"
+    error: the key `~/key` is encrypted
+    hint: give it to an agent, and name no --identity: `eval $(ssh-agent); ssh-add ~/key`
+    ");
 }
 
 #[test]
 fn a_key_that_the_host_does_not_take_is_told_at_once() {
     let user = User::who_knows();
     std::fs::write(user.path("key"), KeyPair::generate().unwrap().private_text().unwrap()).unwrap();
-    assert_snapshot!(user.is_told(&["--identity", user.path("key").as_str()]), @"");
+    assert_snapshot!(user.is_told(&["--identity", user.path("key").as_str()]), @"
+    error: no key of `root` was accepted (offered: `~/key`)
+    hint: `ssh -p [port] root@127.0.0.1` must work without a question
+    ");
 }
 
 #[test]
 fn someone_without_a_key_is_told_how_to_have_one() {
     let user = User::who_knows();
-    assert_snapshot!(user.is_told(&[]), @"");
+    assert_snapshot!(user.is_told(&[]), @"
+    error: there is no key to log in with at `127.0.0.1`
+    hint: start an agent (`eval $(ssh-agent); ssh-add`), or name a key with --identity
+    ");
     std::fs::write(user.path("key"), "this is no key").unwrap();
-    assert_snapshot!(user.is_told(&["--identity", user.path("key").as_str()]), @"");
+    assert_snapshot!(user.is_told(&["--identity", user.path("key").as_str()]), @"
+    error: `~/key` is no private key that can be used: Could not read key
+    hint: it takes the private half, as `ssh-keygen -t ed25519` writes it
+    ");
 }
