@@ -57,7 +57,7 @@ enum Command {
     /// Build images: all jobs, or those named
     Build(build::Args),
     /// Test finished images by booting throw-away copies of them, or a machine that runs already
-    Test(test::Args),
+    Test(Box<test::Args>),
     /// Boot a throw-away copy of an image, and log in
     Boot(boot::Args),
     /// Put the records of a fan-out's jobs together

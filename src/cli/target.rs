@@ -190,7 +190,7 @@ fn image(path: &Utf8Path) -> anyhow::Result<Target> {
         id: JobId(matrix::slug([stem])),
         name: matrix::slug([stem]),
         image: real,
-        arch: beside.as_ref().map_or(Ok(Arch::Amd64), |manifest| arch_of(manifest))?,
+        arch: beside.as_ref().map_or(Ok(Arch::Amd64), arch_of)?,
         machine: beside.and_then(|manifest| manifest.machine),
         record: None,
     })

@@ -35,7 +35,7 @@ pub(super) struct Machine {
 
 /// What came of the way to a machine.
 pub(super) enum Opened {
-    Machine(Machine),
+    Machine(Box<Machine>),
     /// By the signal of this number.
     Cancelled(i32),
 }
@@ -63,7 +63,7 @@ impl Machine {
                 signal = signals.next() => return Ok(Opened::Cancelled(signal)),
             },
         };
-        Ok(Opened::Machine(Self { ctx, guest, name, signals, _folder: folder }))
+        Ok(Opened::Machine(Box::new(Self { ctx, guest, name, signals, _folder: folder })))
     }
 
     /// Looks at everything that a spec asks.
