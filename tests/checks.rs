@@ -157,7 +157,7 @@ async fn copies_of_a_busybox_guest_are_well_differ_and_stay_who_they_are() {
     let results = one.judge(&after);
     println!("{}", told(&results));
     let kept = checks::same_after_reboot(&before, &after);
-    assert_eq!(kept.verdict, CheckVerdict::Passed, "{}", told(&[kept]));
+    assert_eq!(kept.verdict, CheckVerdict::Passed, "{}", told(std::slice::from_ref(&kept)));
     one.destroy().await;
 
     let grow = 512 * 1024 * 1024;

@@ -11,22 +11,24 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use chrono::Utc;
 use clap::{Subcommand, ValueEnum};
 
-use super::exit::Exit;
+use super::exit::{Exit, Wrong};
 use super::load::{environment, tell};
+use super::target::HostArgs;
 use crate::diagnostic;
+use crate::plan::job::Host;
 use crate::report;
 use crate::smoke::evaluate::evaluate;
 use crate::smoke::format;
 use crate::smoke::load::{self, Loaded};
-use crate::smoke::spec::Spec;
+use crate::smoke::spec::{Resource, Spec};
 use crate::smoke::template::Data;
 use crate::smoke::verdict::{Outcome, TestResult};
 use disk::Disk;
-use machine::Probed;
+use machine::{Machine, Opened, Probed};
 use specs::Parsed;
 
 /// goss's status for a file that can't be used, and for one without tests.
@@ -48,11 +50,13 @@ pub(super) struct Args {
     /// Variables as YAML or JSON, which replace those of files
     #[arg(long, global = true, value_name = "TEXT", default_value = "")]
     vars_inline: String,
+    #[command(flatten)]
+    host: HostArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Test this machine with a goss file, and print the results as goss does
+    /// Test this machine, or the one that --ssh names, with a goss file, and print the results as goss does
     #[command(visible_alias = "v")]
     Validate(Validate),
     /// Print a goss file with its templates rendered and its imports merged
@@ -87,7 +91,7 @@ struct Render {
 }
 
 /// A duration as Go writes it: numbers with `ms`, `s`, `m` or `h`. Nothing but `0` has no unit.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no duration: write one such as `500ms`, `10s` or `1m30s`");
     let (mut rest, mut total) = (text, Duration::ZERO);
     if rest == "0" {
@@ -151,16 +155,17 @@ impl Form {
 
 /// `colour` is for standard error, and tells what the person chose for standard output: none there when it is no terminal.
 pub(super) async fn run(args: &Args, colour: bool) -> anyhow::Result<Exit> {
+    let host = args.host.host(None)?;
     match &args.command {
-        Command::Validate(validate) => match loaded(args) {
-            Ok(loaded) => self::validate(validate, &loaded, colour).await,
+        Command::Validate(validate) => match loaded(&args.gossfile, &args.vars, &args.vars_inline) {
+            Ok(loaded) => self::validate(validate, &loaded, host.as_ref(), colour).await,
             Err(message) => refuse(&message),
         },
-        Command::Render(render) => match loaded(args) {
+        Command::Render(render) => match loaded(&args.gossfile, &args.vars, &args.vars_inline) {
             Ok(loaded) => self::render(render, &loaded),
             Err(message) => refuse(&message),
         },
-        Command::Add(add) => add::run(add, &args.gossfile, colour).await,
+        Command::Add(add) => add::run(add, &args.gossfile, host.as_ref(), colour).await,
     }
 }
 
@@ -174,24 +179,43 @@ fn render(args: &Render, loaded: &Loaded) -> anyhow::Result<Exit> {
 }
 
 /// The goss file with all that it imports, templates rendered.
-fn loaded(args: &Args) -> Result<Loaded, String> {
+fn loaded(gossfile: &Utf8Path, vars: &[Utf8PathBuf], inline: &str) -> Result<Loaded, String> {
     let disk = Disk::new();
-    let vars = load::vars(&args.vars, &args.vars_inline, &disk).map_err(|error| error.to_string())?;
+    let vars = load::vars(vars, inline, &disk).map_err(|error| error.to_string())?;
     let data = Data { vars, env: environment().into_iter().collect::<BTreeMap<_, _>>() };
-    if args.gossfile == "-" {
+    if gossfile == "-" {
         let text = disk::standard_input()?;
-        return load::load_text(&args.gossfile, &text, &data, &disk).map_err(|error| error.to_string());
+        return load::load_text(gossfile, &text, &data, &disk).map_err(|error| error.to_string());
     }
-    load::load(&args.gossfile, &data, &disk).map_err(|error| error.to_string())
+    load::load(gossfile, &data, &disk).map_err(|error| error.to_string())
 }
 
-async fn validate(args: &Validate, loaded: &Loaded, colour: bool) -> anyhow::Result<Exit> {
+/// What goss files ask, all together. None: what is wrong was told.
+///
+/// # Errors
+/// A file can't be read or rendered.
+pub(super) fn resources(
+    files: &[Utf8PathBuf],
+    vars: &[Utf8PathBuf],
+    inline: &str,
+    colour: bool,
+) -> anyhow::Result<Option<Vec<Resource>>> {
+    let mut resources = Vec::new();
+    for file in files {
+        let loaded = loaded(file, vars, inline).map_err(Wrong::new)?;
+        let Some(spec) = spec(&loaded, colour) else { return Ok(None) };
+        resources.extend(spec.resources);
+    }
+    Ok(Some(Spec::new(resources).resources))
+}
+
+async fn validate(args: &Validate, loaded: &Loaded, host: Option<&Host>, colour: bool) -> anyhow::Result<Exit> {
     let Some(spec) = spec(loaded, colour) else { return Ok(Exit::Status(BAD_CONFIG)) };
     if spec.resources.iter().all(|resource| resource.assertions.is_empty()) {
         // The file that was named is merged first.
         return refuse(&format!("{}: found 0 tests", loaded.files.first().map_or("-", |file| &file.file)));
     }
-    let (results, is_late) = match results_in_time(args, &spec).await? {
+    let (results, is_late) = match results_in_time(args, &spec, host).await? {
         Ok(results) => results,
         Err(Interrupted(signal)) => return Ok(Exit::Cancelled(signal)),
     };
@@ -223,10 +247,18 @@ fn spec(loaded: &Loaded, colour: bool) -> Option<Spec> {
 struct Interrupted(i32);
 
 /// The results of the last try, and whether it came too late.
-async fn results_in_time(args: &Validate, spec: &Spec) -> anyhow::Result<Result<(Vec<TestResult>, bool), Interrupted>> {
+async fn results_in_time(
+    args: &Validate,
+    spec: &Spec,
+    host: Option<&Host>,
+) -> anyhow::Result<Result<(Vec<TestResult>, bool), Interrupted>> {
     let begin = Instant::now();
+    let mut machine = match Machine::open(host).await? {
+        Opened::Machine(machine) => machine,
+        Opened::Cancelled(signal) => return Ok(Err(Interrupted(signal))),
+    };
     loop {
-        let findings = match machine::probe(spec).await? {
+        let findings = match machine.probe(spec).await? {
             Probed::Found(findings) => findings,
             Probed::Cancelled(signal) => return Ok(Err(Interrupted(signal))),
         };

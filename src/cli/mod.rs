@@ -2,6 +2,7 @@
 //!
 //! May know of everything. Standard output is data, standard error is talk.
 
+mod boot;
 mod build;
 mod ci;
 mod cleanup;
@@ -18,8 +19,11 @@ mod load;
 mod ownership;
 mod plan;
 mod repository;
+mod run;
 mod schema;
 mod scripts;
+mod target;
+mod test;
 mod validate;
 
 use std::process::ExitCode;
@@ -52,6 +56,10 @@ enum Command {
     Plan(plan::Args),
     /// Build images: all jobs, or those named
     Build(build::Args),
+    /// Test finished images by booting throw-away copies of them, or a machine that runs already
+    Test(Box<test::Args>),
+    /// Boot a throw-away copy of an image, and log in
+    Boot(boot::Args),
     /// Put the records of a fan-out's jobs together
     Collect(collect::Args),
     /// Print the JSON Schema of the definition, for editors
@@ -73,7 +81,12 @@ impl Command {
     fn writes(&self) -> Option<Vec<Utf8PathBuf>> {
         let folders = |out: &Utf8Path, cache: Option<&Utf8PathBuf>| [out.to_owned()].into_iter().chain(cache.cloned());
         match self {
-            Self::Build(args) => Some(folders(&args.out, args.cache_dir.as_ref()).collect()),
+            Self::Build(args) => Some(folders(&args.out, args.run.cache_dir.as_ref()).collect()),
+            Self::Test(args) => {
+                let cache = args.run.cache_dir.as_ref();
+                Some(folders(&args.out, cache).chain([args.built.clone()]).collect())
+            }
+            Self::Boot(args) => Some(args.cache_dir.iter().cloned().collect()),
             Self::Cleanup(args) => Some(folders(&args.out, args.cache_dir.as_ref()).collect()),
             Self::Collect(args) => Some(vec![args.out.clone()]),
             Self::Init(_) => Some(Vec::new()),
@@ -157,6 +170,8 @@ async fn run(cli: Cli, colour: bool) -> anyhow::Result<Exit> {
         Command::Explain(args) => explain::run(&args),
         Command::Plan(args) => plan::run(&args, colour),
         Command::Build(args) => build::run(&args, colour).await,
+        Command::Test(args) => test::run(&args, colour).await,
+        Command::Boot(args) => boot::run(&args).await,
         Command::Collect(args) => collect::run(&args, colour),
         Command::Schema(args) => schema::run(&args),
         Command::Eval(args) => eval::run(&args, colour),

@@ -53,6 +53,11 @@ impl Problem {
         self
     }
 
+    fn in_one(self) -> String {
+        let help = self.help.map(|help| format!(": {help}")).unwrap_or_default();
+        format!("{}{help}", self.message)
+    }
+
     fn expected(what: impl Display, value: &Value) -> Self {
         Self::new(format!("expected {what}, found {}", describe(value)))
     }
@@ -202,6 +207,16 @@ fn size(value: &Value) -> Read<u64> {
         }
     };
     number.checked_mul(factor).ok_or_else(|| Problem::new(format!("`{text}` is more than any disk holds")))
+}
+
+/// A size as it is written on a command line.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    size(&Value::String(text.to_owned())).map_err(Problem::in_one)
+}
+
+/// The memory of a machine, as it is written on a command line.
+pub(crate) fn parse_memory(text: &str) -> Result<u64, String> {
+    memory(&Value::String(text.to_owned())).map_err(Problem::in_one)
 }
 
 /// Refuses `1.5GiB`, and says it in the next smaller unit.

@@ -51,6 +51,15 @@ pub async fn fetch(ctx: &JobCtx, image: &Image) -> anyhow::Result<Fetched> {
     fetch_with(ctx, image, &Limits::default()).await
 }
 
+/// Tells of a local file whether it can be an image at all, from what lies at its ends; what is in a packed one is only
+/// known when it is fetched.
+///
+/// # Errors
+/// It can't be read, is no disk image, or would make QEMU open other files.
+pub fn look(path: &Utf8Path) -> anyhow::Result<()> {
+    if Packing::of(path)?.is_some() { Ok(()) } else { probe::look(path) }
+}
+
 /// [`fetch`] with other limits.
 ///
 /// # Errors

@@ -28,19 +28,29 @@ pub(super) struct Probed {
 
 /// Tells an image's format and size.
 pub(super) async fn probe(ctx: &JobCtx, path: &Utf8Path) -> anyhow::Result<Probed> {
+    match known(path)? {
+        ("raw", len) => Ok(Probed { format: "raw", virtual_size: len.next_multiple_of(512) }),
+        (format, _) => Ok(Probed { format, virtual_size: virtual_size(ctx, path, format).await? }),
+    }
+}
+
+/// Fails for a file that is no image, or one that is refused.
+pub(super) fn look(path: &Utf8Path) -> anyhow::Result<()> {
+    known(path).map(|_| ())
+}
+
+/// An image's format and the file's length.
+fn known(path: &Utf8Path) -> anyhow::Result<(&'static str, u64)> {
     let file = File::open(path).with_context(|| format!("failed to open `{path}`"))?;
     let len = file.metadata().with_context(|| format!("failed to read `{path}`"))?.len();
     if len == 0 {
         bail!(refused(path, "is empty"));
     }
     let format = format(path, &file, len)?;
-    if format == "raw" {
-        if !may_be_a_disk(path, &file, len)? {
-            return Err(no_disk_image(path).into());
-        }
-        return Ok(Probed { format, virtual_size: len.next_multiple_of(512) });
+    if format == "raw" && !may_be_a_disk(path, &file, len)? {
+        return Err(no_disk_image(path).into());
     }
-    Ok(Probed { format, virtual_size: virtual_size(ctx, path, format).await? })
+    Ok((format, len))
 }
 
 /// The format by magic number; refused when the image would make QEMU open other files.

@@ -59,6 +59,20 @@ pub struct Copy {
 }
 
 impl Prepared {
+    /// With ports of this machine's loopback that lead to ports of the guest, from and to.
+    #[must_use]
+    pub fn forwarding(self, forwards: Vec<(u16, u16)>) -> Self {
+        match self {
+            #[cfg(feature = "qemu")]
+            Self::Qemu(prepared) => Self::Qemu(Box::new(prepared.forwarding(forwards))),
+            #[cfg(not(feature = "qemu"))]
+            _ => {
+                let _ = forwards;
+                self
+            }
+        }
+    }
+
     /// Starts the machine (phase `boot`). It does not wait for the guest: [`Machine::connect`] does.
     ///
     /// # Errors

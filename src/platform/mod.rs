@@ -39,6 +39,12 @@ pub trait Machine: Send {
     /// What seal must remove of the way in that this machine was given, and of the build's other traces.
     fn seal_plan(&self) -> SealPlan;
 
+    /// How a person logs in with a program of theirs, once the machine was reached.
+    fn login(&self) -> Option<Login>;
+
+    /// Waits until the machine is off or can't go on. Says why, unless the guest switched itself off.
+    async fn ended(&self) -> Option<Failure>;
+
     /// Shuts the machine down cleanly and waits until it is off.
     ///
     /// # Errors
@@ -65,6 +71,18 @@ pub trait Machine: Send {
 /// The file system refuses.
 pub fn remove_folder(path: &Utf8Path) -> std::io::Result<()> {
     crate::image::bootstrap::remove_tree(path)
+}
+
+/// How to log in on a machine.
+#[derive(Clone)]
+pub struct Login {
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    /// The private key as OpenSSH keeps it in a file. A secret.
+    pub key: String,
+    /// The public key line that the machine shows.
+    pub host_key: String,
 }
 
 /// A captured disk.

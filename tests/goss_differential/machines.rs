@@ -24,9 +24,10 @@ use crate::support::room::Room;
 use crate::support::tiny_guest::tiny_guest_with;
 
 /// What differs on purpose: a part of an assertion's name, and why.
-const DIFFERENT: &[(&str, &str)] = &[
-    ("Process: with (a) space:", "goss reads a name of /proc/PID/stat up to its first bracket; ours is the whole name"),
-];
+const DIFFERENT: &[(&str, &str)] = &[(
+    "Process: with (a) space:",
+    "goss reads a name of /proc/PID/stat up to its first bracket; ours is the whole name",
+)];
 
 const INITTAB: &str = "\
 ::sysinit:/etc/rc

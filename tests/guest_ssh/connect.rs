@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ovenbird::guest::ssh::{self, HostKey, KeyPair};
+use ovenbird::guest::ssh::{self, Auth, HostKey, KeyPair};
 use ovenbird::guest::{Command, Guest, GuestError};
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +42,7 @@ async fn one_of_several_announced_host_keys_is_enough() {
 async fn a_refused_key_is_tried_until_the_deadline_and_then_said_so() {
     let server = Server::debian();
     let mut config = server.config.clone();
-    config.key = KeyPair::generate().unwrap().key;
+    config.auth = Auth::Given(KeyPair::generate().unwrap().key);
     let error = ssh::connect(config, Duration::from_secs(4), &CancellationToken::new()).await.err().unwrap();
     let text = error.to_string();
     assert!(matches!(error, GuestError::Deadline { .. }), "{text}");
@@ -54,7 +54,7 @@ async fn a_key_that_is_installed_late_is_accepted_then() {
     let server = Server::debian();
     let late = KeyPair::generate().unwrap();
     let mut config = server.config.clone();
-    config.key = late.key.clone();
+    config.auth = Auth::Given(late.key.clone());
     let authorized = server.path("authorized");
     let install = async {
         tokio::time::sleep(Duration::from_secs(2)).await;

@@ -48,7 +48,7 @@ pub(crate) async fn serve(play: Play) -> SshConfig {
         host: "127.0.0.1".to_owned(),
         port,
         user: "root".to_owned(),
-        key: user.key,
+        auth: ovenbird::guest::ssh::Auth::Given(user.key),
         host_key: HostKey::Known(host.public_line),
         ciphers: CipherOrder::Native,
     }

@@ -10,6 +10,7 @@
 mod command;
 mod connect;
 mod files;
+mod host;
 mod hostile;
 mod liar;
 mod probe;

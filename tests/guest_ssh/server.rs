@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ovenbird::guest::ssh::{self, CipherOrder, HostKey, KeyPair, Ssh, SshConfig};
+use ovenbird::guest::ssh::{self, Auth, CipherOrder, HostKey, KeyPair, Ssh, SshConfig};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) struct Server {
@@ -72,7 +72,7 @@ impl Server {
             host: "127.0.0.1".to_owned(),
             port,
             user: "root".to_owned(),
-            key: user.key,
+            auth: Auth::Given(user.key),
             host_key: HostKey::Known(host.public_line),
             ciphers: CipherOrder::Native,
         };

@@ -16,6 +16,7 @@ use super::disk;
 use crate::cli::exit::{Exit, Wrong};
 use crate::cli::load::{self, Planning, tell};
 use crate::cli::repository;
+use crate::plan::job::Host;
 use crate::report;
 use crate::smoke::spec::Kind;
 use derive::{Entry, Repository};
@@ -60,13 +61,13 @@ impl Suggested {
     }
 }
 
-pub(super) async fn run(args: &Args, gossfile: &Utf8Path, colour: bool) -> anyhow::Result<Exit> {
+pub(super) async fn run(args: &Args, gossfile: &Utf8Path, host: Option<&Host>, colour: bool) -> anyhow::Result<Exit> {
     let named = args.words.split_first().and_then(|(first, names)| {
         let kind = Kind::ALL.into_iter().find(|kind| kind.key() == first && *kind != Kind::Matching)?;
         (!names.is_empty() && !args.from_definition).then_some((kind, names))
     });
     let mut suggested = match named {
-        Some((kind, names)) => match look::look(kind, names).await? {
+        Some((kind, names)) => match look::look(kind, names, host).await? {
             Ok(suggested) => suggested,
             Err(signal) => return Ok(Exit::Cancelled(signal)),
         },
@@ -79,11 +80,11 @@ pub(super) async fn run(args: &Args, gossfile: &Utf8Path, colour: bool) -> anyho
         one.attributes.retain(|(name, _)| !args.exclude_attr.iter().any(|excluded| excluded == name));
     }
     suggested.retain(|one| !one.attributes.is_empty());
-    write(suggested, gossfile, args.print, &origin(args, named.is_some()))
+    write(suggested, gossfile, args.print, &origin(args, named.map(|_| host)))
 }
 
-fn origin(args: &Args, is_looked_at: bool) -> String {
-    let from = if is_looked_at { "this machine" } else { args.load.file.as_str() };
+fn origin(args: &Args, looked_at: Option<Option<&Host>>) -> String {
+    let from = looked_at.map_or_else(|| args.load.file.to_string(), look::looked_at);
     format!("# Begun by `ovenbird goss add` from {from}. Yours to edit: what is here is never changed by it.\n")
 }
 

@@ -8,6 +8,7 @@ use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey};
 use russh::{Preferred, cipher, client};
 
+use super::auth::Auth;
 use crate::guest::GuestError;
 
 /// How to reach a guest.
@@ -17,7 +18,7 @@ pub struct SshConfig {
     pub port: u16,
     /// Anyone but `root` must be allowed to `sudo -n`.
     pub user: String,
-    pub key: Arc<PrivateKey>,
+    pub auth: Auth,
     pub host_key: HostKey,
     pub ciphers: CipherOrder,
 }
@@ -46,6 +47,16 @@ impl HostKey {
     #[must_use]
     pub fn first() -> Self {
         Self::First(Arc::default())
+    }
+
+    /// The public key line of the one key that the guest has; none before it is known which.
+    #[must_use]
+    pub fn line(&self) -> Option<String> {
+        match self {
+            Self::Known(line) => Some(line.trim().to_owned()),
+            Self::OneOf(lines) => lines.first().map(|line| line.trim().to_owned()),
+            Self::First(first) => first.get()?.to_openssh().ok(),
+        }
     }
 
     /// Whether a key that the guest shows is the expected one.

@@ -7,14 +7,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use russh::client::{self, AuthResult, DisconnectReason, Handle};
-use russh::keys::{PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::client::{self, DisconnectReason, Handle};
+use russh::keys::{PublicKey, PublicKeyOrCertificate};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::auth;
 use super::config::{HostKey, SshConfig, client_config};
 use super::session::Ssh;
 use crate::guest::GuestError;
@@ -67,7 +68,7 @@ impl Connection {
 }
 
 /// Why a probe did not become the connection.
-enum Miss {
+pub(super) enum Miss {
     /// Not up yet, or refused for now: try again.
     Later { reason: String, no_greeting: bool },
     /// Trying again can't help.
@@ -75,7 +76,7 @@ enum Miss {
 }
 
 impl Miss {
-    fn later(reason: impl Into<String>) -> Self {
+    pub(super) fn later(reason: impl Into<String>) -> Self {
         Self::Later { reason: reason.into(), no_greeting: false }
     }
 }
@@ -169,17 +170,8 @@ async fn login(
             });
         }
     };
-    // RSA keys sign with what the server knows, never with SHA-1.
-    let hash = match config.key.algorithm() {
-        russh::keys::Algorithm::Rsa { .. } => handle.best_supported_rsa_hash().await.ok().flatten().flatten(),
-        _ => None,
-    };
-    let key = PrivateKeyWithHashAlg::new(config.key.clone(), hash);
-    match handle.authenticate_publickey(config.user.as_str(), key).await {
-        Ok(AuthResult::Success) => Ok(Connection { handle, lost }),
-        Ok(AuthResult::Failure { .. }) => Err(Miss::later(KEY_REFUSED)),
-        Err(error) => Err(Miss::later(format!("authentication failed: {error}"))),
-    }
+    auth::authenticate(&mut handle, &config.user, &config.auth).await?;
+    Ok(Connection { handle, lost })
 }
 
 /// Fingerprints, for an error.

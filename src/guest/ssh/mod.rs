@@ -3,6 +3,7 @@
 //! ```text
 //! config   who, where, which keys                    connect  probes until one logs in: not up yet / wrong host / refused
 //! session  the trait's functions; the connection     channel  one command: its channel as a `Process`
+//! auth     with a key that the guest was given, or the user's own      known_hosts  which keys a host may show
 //! reboot   until another boot id answers
 //! ```
 //!
@@ -14,12 +15,16 @@
 //! command on it. It does not break: keep-alive counts only while it reads. A cancelled command is read to its end
 //! and discarded, so it never holds up the one that ends it.
 
+mod auth;
 mod channel;
 mod config;
 mod connect;
+mod known_hosts;
 mod reboot;
 mod session;
 
+pub use auth::{Auth, Identity, KeyError};
 pub use config::{CipherOrder, HostKey, KeyPair, SshConfig};
 pub use connect::{KEY_REFUSED, connect};
+pub use known_hosts::{KnownKeys, known_as, known_keys};
 pub use session::Ssh;

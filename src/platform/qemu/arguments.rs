@@ -25,6 +25,8 @@ pub(super) struct Hardware {
     pub smbios: Vec<Utf8PathBuf>,
     /// The pipe that the guest's serial console is written to.
     pub console: Utf8PathBuf,
+    /// Ports of this machine's loopback that lead to ports of the guest.
+    pub forwards: Vec<(u16, u16)>,
 }
 
 /// What clouds tell each of their machines.
@@ -129,7 +131,9 @@ pub(super) fn arguments(hardware: &Hardware) -> Vec<String> {
     }
     // Port 0: the kernel chooses a free one, and nobody can take it in between. No option ROM: nothing boots from here.
     let hostname = hardware.identity.as_ref().map(|identity| format!(",hostname={}", escape(&identity.hostname)));
-    add("netdev", format!("user,id=net{},hostfwd=tcp:127.0.0.1:0-:22", hostname.unwrap_or_default()));
+    let forwards = hardware.forwards.iter().map(|(from, to)| format!(",hostfwd=tcp:127.0.0.1:{from}-:{to}"));
+    let (hostname, forwards) = (hostname.unwrap_or_default(), forwards.collect::<String>());
+    add("netdev", format!("user,id=net{hostname},hostfwd=tcp:127.0.0.1:0-:22{forwards}"));
     add("device", "virtio-net-pci,netdev=net,romfile=".to_owned());
     add("object", "rng-random,id=rng,filename=/dev/urandom".to_owned());
     add("device", "virtio-rng-pci,rng=rng".to_owned());
@@ -199,6 +203,7 @@ mod tests {
             seed: None,
             smbios: vec!["/w/login.credential".into()],
             console: "/w/console.pipe".into(),
+            forwards: Vec::new(),
         }
     }
 
@@ -291,6 +296,13 @@ mod tests {
             text.contains("\n-netdev user,id=net,hostname=ovenbird-test-1,hostfwd=tcp:127.0.0.1:0-:22\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn ports_are_forwarded_from_loopback_only() {
+        let text = lines(&Hardware { forwards: vec![(8080, 80), (5353, 53)], ..hardware() });
+        let forwards = "hostfwd=tcp:127.0.0.1:0-:22,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:5353-:53";
+        assert!(text.contains(&format!("-netdev user,id=net,{forwards}\n")), "{text}");
     }
 
     #[test]

@@ -24,11 +24,11 @@ use super::seed::Keys;
 use super::witness::{Witness, Witnessed, explained};
 use crate::context::{Cancelled, Explained, JobCtx};
 use crate::event::{Failure, Kept, KeptKind};
-use crate::guest::ssh::{self, CipherOrder, HostKey, SshConfig};
+use crate::guest::ssh::{self, Auth, CipherOrder, HostKey, SshConfig};
 use crate::guest::{self, Guest, GuestError};
 use crate::image::seal::SealPlan;
 use crate::plan::job::Connect;
-use crate::platform::{Disk, Evidence, Facts, Machine};
+use crate::platform::{Disk, Evidence, Facts, Login, Machine};
 use crate::program::Running;
 
 /// How long a clean shutdown may take. systemd gives a stubborn service 90 s before it kills it.
@@ -39,6 +39,8 @@ const SHUTDOWN_TCG: Duration = Duration::from_secs(300);
 const END_DEADLINE: Duration = Duration::from_secs(1);
 /// A picture is worth no more than this.
 const SCREENSHOT_DEADLINE: Duration = Duration::from_secs(3);
+/// Where the guest's SSH is.
+const LOOPBACK: &str = "127.0.0.1";
 const SCREENSHOT: &str = "screenshot.png";
 const CONSOLE: &str = "console.txt";
 
@@ -247,10 +249,10 @@ impl QemuMachine {
 impl Machine for QemuMachine {
     async fn connect(&mut self, ctx: &JobCtx) -> anyhow::Result<Arc<dyn Guest>> {
         let config = SshConfig {
-            host: "127.0.0.1".to_owned(),
+            host: LOOPBACK.to_owned(),
             port: self.port,
             user: self.keys.user.clone(),
-            key: Arc::clone(&self.keys.login.key),
+            auth: Auth::Given(Arc::clone(&self.keys.login.key)),
             host_key: self.host_key.clone(),
             ciphers: match self.accelerator {
                 Accelerator::Kvm => CipherOrder::Native,
@@ -297,6 +299,24 @@ impl Machine for QemuMachine {
             user: self.connect.user.clone(),
             traces: self.traces.clone(),
         }
+    }
+
+    fn login(&self) -> Option<Login> {
+        Some(Login {
+            host: LOOPBACK.to_owned(),
+            port: self.port,
+            user: self.keys.user.clone(),
+            key: self.keys.login.private_text().ok()?,
+            host_key: self.host_key.line()?,
+        })
+    }
+
+    async fn ended(&self) -> Option<Failure> {
+        let mut life = self.witness.life.clone();
+        // An error means that nobody watches any more: it has ended as well.
+        let _ = life.wait_for(Life::is_over).await;
+        let switched_off = life.borrow().powered_off && life.borrow().trouble.is_none();
+        if switched_off { None } else { self.witness.reason() }
     }
 
     async fn shutdown(&mut self, ctx: &JobCtx) -> anyhow::Result<()> {

@@ -34,6 +34,7 @@ pub struct Prepared {
     /// That of a copy of a finished image, which makes its own host keys as it does for whoever launches it. None: the machine
     /// of a build.
     copy: Option<Identity>,
+    forwards: Vec<(u16, u16)>,
 }
 
 /// What a machine needs beside its disk.
@@ -63,7 +64,18 @@ pub async fn prepare(ctx: &JobCtx, spec: &job::Qemu) -> anyhow::Result<Prepared>
             (disk, image::fetch::described(image), Some(fetched.digest), Vec::new())
         }
     };
-    Ok(Prepared { spec: spec.clone(), qemu, choice, firmware, disk, source, source_digest, traces, copy: None })
+    Ok(Prepared {
+        spec: spec.clone(),
+        qemu,
+        choice,
+        firmware,
+        disk,
+        source,
+        source_digest,
+        traces,
+        copy: None,
+        forwards: Vec::new(),
+    })
 }
 
 async fn equip(ctx: &JobCtx, spec: &job::Qemu) -> anyhow::Result<Equipment> {
@@ -103,6 +115,7 @@ pub async fn prepare_copy(ctx: &JobCtx, spec: &job::Qemu, copy: &Copy) -> anyhow
         source_digest: None,
         traces: Vec::new(),
         copy: Some(identity),
+        forwards: Vec::new(),
     })
 }
 
@@ -115,6 +128,12 @@ fn hostname(folder: &str) -> String {
 }
 
 impl Prepared {
+    /// With ports of this machine's loopback that lead to ports of the guest.
+    #[must_use]
+    pub fn forwarding(self, forwards: Vec<(u16, u16)>) -> Self {
+        Self { forwards, ..self }
+    }
+
     /// Starts the machine, and returns when QEMU runs and has told where the guest's SSH is.
     ///
     /// # Errors
@@ -141,6 +160,7 @@ impl Prepared {
             seed,
             smbios,
             console: ctx.work.join("console.pipe"),
+            forwards: self.forwards.clone(),
         };
         let pipe = Pipe::create(&hardware.console, &ctx.out.join("console.txt"), ctx.events.redactor())?;
         let launched = Launched {

@@ -154,9 +154,11 @@ async fn send<W: AsyncWrite + Unpin>(to_qemu: &mut W, message: &Value) -> std::i
 
 /// The host port that a user network forwards to the guest's SSH, out of what `info usernet` prints.
 pub(super) fn forwarded_port(table: &str) -> Option<u16> {
-    let row = table.lines().find(|line| line.trim_start().starts_with("TCP[HOST_FORWARD]"))?;
-    // State, descriptor, source address, source port.
-    row.split_whitespace().nth(3)?.parse().ok()
+    let rows = table.lines().filter(|line| line.trim_start().starts_with("TCP[HOST_FORWARD]"));
+    // State, descriptor, source address, source port, destination address, destination port.
+    let ports = rows.map(|row| (row.split_whitespace().nth(3), row.split_whitespace().nth(5)));
+    let (port, _) = ports.into_iter().find(|(_, to)| *to == Some("22"))?;
+    port?.parse().ok()
 }
 
 #[cfg(test)]
@@ -219,6 +221,7 @@ mod tests {
     #[test]
     fn the_forwarded_port_is_read_from_the_table_of_the_user_network() {
         let table = "Hub -1 (net):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n  \
+                     TCP[HOST_FORWARD]  12       127.0.0.1  8080       10.0.2.15    80     0     0\r\n  \
                      TCP[HOST_FORWARD]  13       127.0.0.1 41999       10.0.2.15    22     0     0\r\n";
         assert_eq!(forwarded_port(table), Some(41999));
         assert_eq!(forwarded_port("nothing\n"), None);

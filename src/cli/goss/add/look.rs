@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::super::machine::{self, Probed};
+use super::super::machine::{Machine, Opened, Probed};
 use super::Suggested;
 use crate::cli::load::tell;
 use crate::event::Place;
+use crate::plan::job::Host;
 use crate::smoke::finding::{Actual, Findings};
 use crate::smoke::spec::{Assertion, Kind, Resource, Spec};
 
@@ -42,11 +43,19 @@ fn attribute(property: &'static str) -> &'static str {
     }
 }
 
-/// What there is of each name. Err: by the signal of this number it was ended.
-pub(super) async fn look(kind: Kind, names: &[String]) -> anyhow::Result<Result<Vec<Suggested>, i32>> {
+/// What there is of each name, on this machine or on `host`. Err: by the signal of this number it was ended.
+pub(super) async fn look(
+    kind: Kind,
+    names: &[String],
+    host: Option<&Host>,
+) -> anyhow::Result<Result<Vec<Suggested>, i32>> {
     let (properties, settings) = recorded(kind);
     let spec = Spec { resources: names.iter().map(|name| resource(kind, name, properties, &settings)).collect() };
-    let findings = match machine::probe(&spec).await? {
+    let mut machine = match Machine::open(host).await? {
+        Opened::Machine(machine) => machine,
+        Opened::Cancelled(signal) => return Ok(Err(signal)),
+    };
+    let findings = match machine.probe(&spec).await? {
         Probed::Found(findings) => findings,
         Probed::Cancelled(signal) => return Ok(Err(signal)),
     };
@@ -55,9 +64,14 @@ pub(super) async fn look(kind: Kind, names: &[String]) -> anyhow::Result<Result<
         if !attributes.is_empty() {
             attributes.extend(settings.clone());
         }
-        Suggested { kind, id: resource.id.clone(), attributes, because: "this machine".to_owned() }
+        Suggested { kind, id: resource.id.clone(), attributes, because: looked_at(host) }
     });
     Ok(Ok(all.collect()))
+}
+
+/// The machine, for people.
+pub(super) fn looked_at(host: Option<&Host>) -> String {
+    host.map_or_else(|| "this machine".to_owned(), |host| host.host.clone())
 }
 
 fn resource(kind: Kind, name: &str, properties: &[&'static str], settings: &[(&'static str, Value)]) -> Resource {
