@@ -14,6 +14,9 @@ use tokio::time::timeout;
 use super::connect::{Miss, Verifier};
 use crate::guest::GuestError;
 
+/// What the error of a deadline says when the last thing that the guest did was to refuse the key.
+pub const KEY_REFUSED: &str = "the guest refused the key";
+
 /// An agent that asks a person, or a token that wants to be touched, may take its time; one that hangs has none.
 const AGENT: Duration = Duration::from_secs(30);
 
@@ -75,7 +78,7 @@ pub(super) async fn authenticate(handle: &mut Handle<Verifier>, user: &str, auth
     match auth {
         Auth::Given(key) => match offer_key(handle, user, key).await? {
             true => Ok(()),
-            false => Err(Miss::later("the guest refused the key")),
+            false => Err(Miss::later(KEY_REFUSED)),
         },
         Auth::Own(identities) => offer_own(handle, user, identities).await,
     }
