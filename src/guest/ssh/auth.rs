@@ -14,6 +14,9 @@ use tokio::time::timeout;
 use super::connect::{KEY_REFUSED, Miss, Verifier};
 use crate::guest::GuestError;
 
+/// What the error of a deadline says when the last thing that the guest did was to refuse the key.
+pub const KEY_REFUSED: &str = "the guest refused the key";
+
 /// An agent that asks a person, or a token that wants to be touched, may take its time; one that hangs has none.
 const AGENT: Duration = Duration::from_secs(30);
 

@@ -23,7 +23,7 @@ mod known_hosts;
 mod reboot;
 mod session;
 
-pub use auth::{Auth, Identity, KeyError};
+pub use auth::{Auth, Identity, KEY_REFUSED, KeyError};
 pub use config::{CipherOrder, HostKey, KeyPair, SshConfig};
 pub use connect::{KEY_REFUSED, connect};
 pub use known_hosts::{KnownKeys, known_as, known_keys};
