@@ -41,11 +41,6 @@ fn folder() -> tempfile::TempDir {
     std::fs::create_dir(folder.path().join("site")).unwrap();
     write("site/index.html", "<p>\n");
     write("site/draft.html", "");
-    let mode = |name: &str, mode: u32| {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
-    };
-    mode("motd", 0o640);
     folder
 }
 
@@ -78,7 +73,6 @@ fn a_definition_suggests_what_its_steps_leave_behind() {
       /etc/motd:
         exists: true
         filetype: file
-        mode: "0640"
         sha256: "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
       /srv/site:
         exists: true

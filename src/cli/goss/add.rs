@@ -173,15 +173,14 @@ impl Repository for Disk {
 
 /// Files and folders, each before what is in it. Links and what is neither are left out.
 fn collect(top: &Utf8Path, inner: &Utf8Path, found: &mut Vec<Entry>) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
     let path = if inner.as_str().is_empty() { top.to_owned() } else { top.join(inner) };
     let metadata = path.symlink_metadata()?;
-    let (is_folder, mode) = (metadata.is_dir(), metadata.permissions().mode() & 0o7777);
+    let is_folder = metadata.is_dir();
     if found.len() > MOST_FILES || !is_folder && !metadata.is_file() {
         return Ok(());
     }
     let sha256 = if is_folder { None } else { Some(digest(&path)?) };
-    found.push(Entry { path: inner.to_owned(), is_folder, mode, sha256 });
+    found.push(Entry { path: inner.to_owned(), is_folder, sha256 });
     if is_folder {
         let mut names: Vec<String> = Vec::new();
         for entry in path.read_dir_utf8()? {
