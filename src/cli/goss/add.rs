@@ -89,8 +89,7 @@ fn origin(args: &Args, is_looked_at: bool) -> String {
 
 /// What the jobs suggest: all of them the same.
 fn from_definition(args: &Args, colour: bool) -> anyhow::Result<Option<Vec<Suggested>>> {
-    let jobs = if args.words == ["-"] { &[][..] } else { &args.words };
-    let Some(loaded) = load::check(&args.load)?.accept(&args.load, jobs, colour)? else { return Ok(None) };
+    let Some(loaded) = load::check(&args.load)?.accept(&args.load, &args.words, colour)? else { return Ok(None) };
     let mut all = loaded.jobs.iter().map(|job| derive::derive(job, &Disk { root: job.root.clone() }));
     let mut common = all.next().unwrap_or_default();
     let mut differs = 0;
