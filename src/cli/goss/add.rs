@@ -90,8 +90,7 @@ fn origin(args: &Args, looked_at: Option<Option<&Host>>) -> String {
 
 /// What the jobs suggest: all of them the same.
 fn from_definition(args: &Args, colour: bool) -> anyhow::Result<Option<Vec<Suggested>>> {
-    let jobs = if args.words == ["-"] { &[][..] } else { &args.words };
-    let Some(loaded) = load::check(&args.load)?.accept(&args.load, jobs, colour)? else { return Ok(None) };
+    let Some(loaded) = load::check(&args.load)?.accept(&args.load, &args.words, colour)? else { return Ok(None) };
     let mut all = loaded.jobs.iter().map(|job| derive::derive(job, &Disk { root: job.root.clone() }));
     let mut common = all.next().unwrap_or_default();
     let mut differs = 0;
@@ -174,15 +173,14 @@ impl Repository for Disk {
 
 /// Files and folders, each before what is in it. Links and what is neither are left out.
 fn collect(top: &Utf8Path, inner: &Utf8Path, found: &mut Vec<Entry>) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
     let path = if inner.as_str().is_empty() { top.to_owned() } else { top.join(inner) };
     let metadata = path.symlink_metadata()?;
-    let (is_folder, mode) = (metadata.is_dir(), metadata.permissions().mode() & 0o7777);
+    let is_folder = metadata.is_dir();
     if found.len() > MOST_FILES || !is_folder && !metadata.is_file() {
         return Ok(());
     }
     let sha256 = if is_folder { None } else { Some(digest(&path)?) };
-    found.push(Entry { path: inner.to_owned(), is_folder, mode, sha256 });
+    found.push(Entry { path: inner.to_owned(), is_folder, sha256 });
     if is_folder {
         let mut names: Vec<String> = Vec::new();
         for entry in path.read_dir_utf8()? {

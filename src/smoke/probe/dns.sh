@@ -21,6 +21,7 @@ for nc in nc 'busybox nc'; do
   $nc -h 2>&1 | grep -Eq '(^|[[:space:][])-[0-9A-Za-z]*u' || continue
   clock
   # It would wait for more: its number comes first, so that it can be ended.
+  # shellcheck disable=SC2059,SC2086 # the escapes are the message, and a name may be two words
   printf "$message" | dd obs=4096 | sh -c 'echo $$; exec "$@"' sh $nc -u -w "$seconds" "$host" "$port" | {
     read -r pid
     dd bs=65535 count=1

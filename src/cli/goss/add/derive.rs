@@ -18,7 +18,6 @@ pub(super) struct Entry {
     /// Empty for the uploaded file itself.
     pub(super) path: Utf8PathBuf,
     pub(super) is_folder: bool,
-    pub(super) mode: u32,
     /// Of a file: lowercase hexadecimal.
     pub(super) sha256: Option<String>,
 }
@@ -175,7 +174,8 @@ fn uploaded(known: &mut Known, upload: &Upload, because: &str, repository: &dyn 
             attributes.push(("filetype", "directory".into()));
         } else {
             attributes.push(("filetype", "file".into()));
-            attributes.push(("mode", format!("{:04o}", upload.mode.unwrap_or(entry.mode)).into()));
+            // Without one it is that of a checkout, which another machine's umask makes another.
+            attributes.extend(upload.mode.map(|mode| ("mode", format!("{mode:04o}").into())));
             attributes.extend(upload.owner.iter().flat_map(|owner| owners(owner)));
             attributes.extend(entry.sha256.map(|digest| ("sha256", digest.into())));
         }
