@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::boot::Boot;
@@ -175,8 +175,7 @@ impl Lab<'_> {
         let ctx = JobCtx { cancel: self.cancel().clone(), ..self.ctx.clone() };
         let guest = platform::host::connect(&ctx, host).await.map_err(Stop::Impossible)?;
         attempt.passed(Check::Boots);
-        let facts = self.ask(guest.as_ref(), attempt).await?;
-        let now = Utc::now();
+        let (facts, now) = self.ask(guest.as_ref(), attempt).await?;
         let declared_ports = &goss::declared_ports(&self.tests.resources);
         let outside = Outside { console: "", our_key: None, declared_ports, now, power_on: now };
         attempt.checks(checks::judge(&facts, &outside).into_iter().filter(checks::is_of_hosts).collect());
@@ -212,14 +211,14 @@ impl Lab<'_> {
             }
         };
         attempt.booted(boot.login_seconds(), self.tests.boot_budget);
-        let facts = match self.ask(guest.as_ref(), attempt).await {
-            Ok(facts) => facts,
+        let (facts, now) = match self.ask(guest.as_ref(), attempt).await {
+            Ok(looked) => looked,
             Err(stop) => {
                 attempt.checks(checks::judge_console(&boot.console(0)));
                 return Err(self.explained(boot, stop).await);
             }
         };
-        attempt.checks(self.judge(boot, &facts, 0));
+        attempt.checks(self.judge(boot, &facts, now, 0));
         if self.tests.level == Level::Full {
             self.second_boot(boot, &guest, &facts, attempt).await?;
         }
@@ -234,29 +233,31 @@ impl Lab<'_> {
         }
     }
 
-    /// One look from inside, and the user's assertions.
-    async fn ask(&self, guest: &dyn Guest, attempt: &mut Attempt) -> Result<Facts, Stop> {
+    /// One look from inside, with the time at which it ended, and the user's assertions.
+    async fn ask(&self, guest: &dyn Guest, attempt: &mut Attempt) -> Result<(Facts, DateTime<Utc>), Stop> {
         attempt.stage = Stage::Look;
         let facts = match checks::look(guest, self.cancel()).await {
             Ok(facts) => facts,
             Err(error) => return Err(lost(guest, &error).await),
         };
+        // Assertions take their time, and the guest's clock is compared with ours.
+        let now = Utc::now();
         attempt.stage = Stage::Goss;
         let (resources, retry_timeout) = (&self.tests.resources, self.tests.retry_timeout);
         match goss::look(guest, resources, retry_timeout, self.cancel()).await {
             Ok(results) => {
                 attempt.asked = true;
                 attempt.results.extend(results);
-                Ok(facts)
+                Ok((facts, now))
             }
             Err(error) => Err(lost(guest, &error).await),
         }
     }
 
-    fn judge(&self, boot: &Boot, facts: &Facts, from: u64) -> Vec<CheckResult> {
+    fn judge(&self, boot: &Boot, facts: &Facts, now: DateTime<Utc>, from: u64) -> Vec<CheckResult> {
         let (console, our_key) = (boot.console(from), boot.our_key());
         let declared_ports = &goss::declared_ports(&self.tests.resources);
-        let (now, power_on) = (Utc::now(), boot.power_on);
+        let power_on = boot.power_on;
         checks::judge(facts, &Outside { console: &console, our_key: our_key.as_deref(), declared_ports, now, power_on })
     }
 
@@ -283,7 +284,7 @@ impl Lab<'_> {
             }
         };
         attempt.checks(vec![
-            checks::second_boot(&self.judge(boot, &after, from)),
+            checks::second_boot(&self.judge(boot, &after, Utc::now(), from)),
             checks::same_after_reboot(before, &after),
         ]);
         Ok(())
