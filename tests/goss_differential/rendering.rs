@@ -65,9 +65,11 @@ fn render(program: &mut Command, folder: &Path) -> Rendered {
 /// goss writes some attributes that nobody asked for, as null.
 fn without_nulls(value: Value) -> Value {
     match value {
-        Value::Object(map) => {
-            map.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, without_nulls(value))).collect()
-        }
+        Value::Object(map) => map
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key, without_nulls(value)))
+            .collect(),
         other => other,
     }
 }
@@ -86,7 +88,8 @@ fn templates_render_as_goss_renders_them() {
     write("vars.yaml", VARS);
     write("word.txt", "fromfile\n");
     let mut wrong = Vec::new();
-    for (template, is_refused) in TEMPLATES.iter().map(|one| (one, false)).chain(REFUSED.iter().map(|one| (one, true))) {
+    for (template, is_refused) in TEMPLATES.iter().map(|one| (one, false)).chain(REFUSED.iter().map(|one| (one, true)))
+    {
         write("goss.yaml", &format!("matching:\n{template}"));
         let (theirs, ours) = both(folder.path());
         if theirs.is_fine == is_refused {
@@ -111,7 +114,10 @@ fn imports_are_merged_as_goss_merges_them() {
          matching:\n  here: { content: here, matches: here }\n  same: { content: main, matches: main }\n",
     );
     write("parts/b.yaml", "matching:\n  b: { content: b, matches: b }\n  same: { content: b, matches: b }\n");
-    write("parts/a.yaml", "matching:\n  a: { content: a, matches: {{ .Vars.name }} }\n  same: { content: a, matches: a }\n");
+    write(
+        "parts/a.yaml",
+        "matching:\n  a: { content: a, matches: {{ .Vars.name }} }\n  same: { content: a, matches: a }\n",
+    );
     write("other.yaml", "gossfile:\n  parts/a.yaml: {}\nfile:\n  /x: { exists: true, mode: \"0644\" }\n");
     let (theirs, ours) = both(folder.path());
     assert!(theirs.is_fine && ours.is_fine, "{}\n{}", theirs.text, ours.text);

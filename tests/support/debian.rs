@@ -99,8 +99,8 @@ pub fn debian_with(folder: &Utf8Path, edits: &[Edit<'_>]) -> Utf8PathBuf {
 
 /// Where the partition of the root file system begins, in bytes.
 fn root_offset(disk: &Utf8Path) -> u64 {
-    let table: Value = serde_json::from_str(&run(Command::new("sfdisk").args(["-J", disk.as_str()])))
-        .expect("sfdisk prints JSON");
+    let table: Value =
+        serde_json::from_str(&run(Command::new("sfdisk").args(["-J", disk.as_str()]))).expect("sfdisk prints JSON");
     let partitions = table["partitiontable"]["partitions"].as_array().expect("there are partitions");
     let root = partitions.iter().find(|partition| partition["name"] == "root").expect("one is the root");
     root["start"].as_u64().expect("it begins somewhere") * 512

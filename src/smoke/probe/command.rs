@@ -49,7 +49,10 @@ impl Output {
     /// Drops everything up to the end of a mark; false when there is none.
     fn begin(&mut self, mark: &str) -> bool {
         // What a login shell says is not longer.
-        let Some(at) = self.bytes[..self.bytes.len().min(64 * 1024)].windows(mark.len()).position(|window| window == mark.as_bytes()) else {
+        let Some(at) = self.bytes[..self.bytes.len().min(64 * 1024)]
+            .windows(mark.len())
+            .position(|window| window == mark.as_bytes())
+        else {
             return false;
         };
         self.bytes.drain(..at + mark.len());

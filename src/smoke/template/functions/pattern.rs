@@ -45,7 +45,9 @@ pub(super) fn is_match(call: &Call, arguments: &[Value]) -> Answer {
 /// nothing.
 pub(super) fn submatches(call: &Call, arguments: &[Value]) -> Answer {
     let regex = compile(call, arguments)?;
-    let Some(found) = regex.captures(text_at(arguments, 1)?) else { return Ok(Value::map(Holds::Anything, BTreeMap::new())) };
+    let Some(found) = regex.captures(text_at(arguments, 1)?) else {
+        return Ok(Value::map(Holds::Anything, BTreeMap::new()));
+    };
     let is_named = regex.capture_names().any(|name| name.is_some());
     let groups = regex.capture_names().zip(found.iter()).enumerate().filter_map(|(number, (name, group))| {
         let key = if is_named { name?.to_owned() } else { number.to_string() };
