@@ -60,12 +60,14 @@ fn dpkg(text: &str, asked: &str) -> Vec<String> {
     versions
 }
 
-/// Whether a shell pattern of `*` and `?` matches.
+/// Whether a shell pattern of `*`, `?` and `[…]` matches.
 fn matches(pattern: &str, name: &str) -> bool {
-    if !pattern.contains(['*', '?']) {
+    if !pattern.contains(['*', '?', '[']) {
         return pattern == name;
     }
     let pattern = regex::escape(pattern).replace(r"\*", ".*").replace(r"\?", ".");
+    // What `escape` did to classes and their ranges is taken back; `[!a]` is `[^a]`.
+    let pattern = pattern.replace(r"\[", "[").replace(r"\]", "]").replace(r"\-", "-").replace("[!", "[^");
     regex::Regex::new(&format!("^(?s:{pattern})$")).is_ok_and(|pattern| pattern.is_match(name))
 }
 
@@ -105,6 +107,8 @@ mod tests {
         assert_eq!(dpkg(text, "libc6:i386"), ["2.36-9"]);
         assert_eq!(dpkg(text, "held"), ["1:2-3"]);
         assert_eq!(dpkg(text, "?el*"), ["1:2-3"]);
+        assert_eq!(dpkg(text, "[a-h]eld"), ["1:2-3"]);
+        assert!(dpkg(text, "[!h]eld").is_empty() && dpkg(text, "[held").is_empty());
         assert!(dpkg(text, "gone").is_empty() && dpkg(text, "libc").is_empty() && dpkg(text, "").is_empty());
     }
 
