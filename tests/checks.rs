@@ -175,20 +175,18 @@ async fn an_image_with_a_past_is_caught_by_name() {
     let folder = Utf8Path::from_path(folder.path()).unwrap();
     let image = tiny_guest_with(
         folder,
-        &[
-            ("/etc/machine-id", "0123456789abcdef0123456789abcdef\n", "0644"),
-            ("/root/.ash_history", "passwd root\n", "0600"),
-            (
-                "/etc/rc.local",
-                "#!/bin/sh\n\
+        &[(
+            "/etc/rc.local",
+            "#!/bin/sh\n\
                  echo 'ssh-ed25519 AAAAtheirs alice@laptop' >>/root/.ssh/authorized_keys\n\
                  echo 'EXT4-fs error (device vda1): ext4_lookup:1785: inode #2' >/dev/kmsg\n\
+                 date -s @1577836800 # What is written now was in the image since 2020.\n\
                  echo old >/etc/dropbear/dropbear_old_host_key\n\
-                 touch -t 202001010000 /etc/dropbear/dropbear_old_host_key\n\
+                 echo 0123456789abcdef0123456789abcdef >/etc/machine-id\n\
+                 echo passwd >/root/.ash_history\n\
                  date -s @1000\n",
-                "0755",
-            ),
-        ],
+            "0755",
+        )],
     );
     let booted = Booted::boot(&image, 0).await;
     let results = booted.judge(&booted.look().await);
