@@ -148,28 +148,24 @@ async fn copies_of_a_busybox_guest_are_well_differ_and_stay_who_they_are() {
     let one = Booted::boot(&tiny_guest(), 0).await;
     let before = one.look().await;
     let results = one.judge(&before);
-    println!("{}", told(&results));
     let bad: Vec<Check> =
         results.iter().filter(|result| result.verdict == CheckVerdict::Failed).map(|r| r.check).collect();
     assert_eq!(bad, [], "{}", told(&results));
     one.guest.reboot(Duration::from_secs(180), &one.room.ctx.cancel).await.unwrap();
     let after = one.look().await;
-    let results = one.judge(&after);
-    println!("{}", told(&results));
     let kept = checks::same_after_reboot(&before, &after);
-    assert_eq!(kept.verdict, CheckVerdict::Passed, "{}", told(std::slice::from_ref(&kept)));
+    assert_eq!(told(&[kept]), "");
     one.destroy().await;
 
     let grow = 512 * 1024 * 1024;
     let two = Booted::boot(&tiny_guest(), grow).await;
     let other = two.look().await;
     let differences = checks::differ(&before, &other);
-    println!("{}", told(&differences));
     assert_eq!(verdict(&differences, Check::UniqueMachineId), CheckVerdict::Passed);
     assert_eq!(verdict(&differences, Check::UniqueHostKeys), CheckVerdict::Passed);
     // Nothing in the tiny guest makes its file system grow.
     let grown = checks::grown(&other, 256 * 1024 * 1024 + grow);
-    assert_eq!(told(&[grown]), "root-grown Failed: 512 MiB of the 768 MiB disk are in no partition\n");
+    assert_eq!(told(&[grown]), "root-grown Failed: 513 MiB of the 768 MiB disk are in no partition\n");
     two.destroy().await;
 }
 
@@ -179,21 +175,21 @@ async fn an_image_with_a_past_is_caught_by_name() {
     let folder = Utf8Path::from_path(folder.path()).unwrap();
     let image = tiny_guest_with(
         folder,
-        &[
-            ("/etc/machine-id", "0123456789abcdef0123456789abcdef\n", "0644"),
-            ("/etc/dropbear/dropbear_rsa_host_key", "a key\n", "0600"),
-            ("/root/.ash_history", "passwd root\n", "0600"),
-            (
-                "/etc/rc.local",
-                "#!/bin/sh\necho 'ssh-ed25519 AAAAtheirs alice@laptop' >>/root/.ssh/authorized_keys\n\
-          echo 'EXT4-fs error (device vda1): ext4_lookup:1785: inode #2' >/dev/kmsg\ndate -s @1000\n",
-                "0755",
-            ),
-        ],
+        &[(
+            "/etc/rc.local",
+            "#!/bin/sh\n\
+                 echo 'ssh-ed25519 AAAAtheirs alice@laptop' >>/root/.ssh/authorized_keys\n\
+                 echo 'EXT4-fs error (device vda1): ext4_lookup:1785: inode #2' >/dev/kmsg\n\
+                 date -s @1577836800 # What is written now was in the image since 2020.\n\
+                 echo old >/etc/dropbear/dropbear_old_host_key\n\
+                 echo 0123456789abcdef0123456789abcdef >/etc/machine-id\n\
+                 echo passwd >/root/.ash_history\n\
+                 date -s @1000\n",
+            "0755",
+        )],
     );
     let booted = Booted::boot(&image, 0).await;
     let results = booted.judge(&booted.look().await);
-    println!("{}", told(&results));
     let bad = results.iter().filter(|result| result.verdict == CheckVerdict::Failed).map(|result| result.check);
     let expected = [
         Check::FileSystemErrors,

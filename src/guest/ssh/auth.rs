@@ -11,7 +11,7 @@ use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicK
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::connect::{KEY_REFUSED, Miss, Verifier};
+use super::connect::{Miss, Verifier};
 use crate::guest::GuestError;
 
 /// What the error of a deadline says when the last thing that the guest did was to refuse the key.

@@ -20,9 +20,6 @@ use super::config::{HostKey, SshConfig, client_config};
 use super::session::Ssh;
 use crate::guest::GuestError;
 
-/// What the error of a deadline says when the last thing that the guest did was to refuse the key.
-pub const KEY_REFUSED: &str = "the guest refused the key";
-
 const PROBES: usize = 3;
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a probe first waits for the server's greeting, and at the most.

@@ -25,6 +25,6 @@ mod session;
 
 pub use auth::{Auth, Identity, KEY_REFUSED, KeyError};
 pub use config::{CipherOrder, HostKey, KeyPair, SshConfig};
-pub use connect::{KEY_REFUSED, connect};
+pub use connect::connect;
 pub use known_hosts::{KnownKeys, known_as, known_keys};
 pub use session::Ssh;

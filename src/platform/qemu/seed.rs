@@ -63,11 +63,14 @@ pub(super) fn write_credentials(
     host_key: Option<&KeyPair>,
 ) -> anyhow::Result<Vec<Utf8PathBuf>> {
     let mut strings = Vec::new();
+    let is_root = keys.user == "root";
     if let Some(host) = host_key {
         strings.push(("host-key.credential", host_key_credential(&host.private_text()?, &host.public_line)));
-    }
-    if keys.user == "root" {
-        strings.push(("login.credential", login_credential(&keys.login.public_line)));
+        if is_root {
+            strings.push(("login.credential", login_credential(&keys.login.public_line)));
+        }
+    } else if is_root {
+        strings.push(("login.credential", added_login_credential(&keys.login.public_line)));
     }
     let mut files = Vec::new();
     for (name, text) in strings {
@@ -80,6 +83,19 @@ pub(super) fn write_credentials(
 
 fn login_credential(public_line: &str) -> String {
     format!("io.systemd.credential:ssh.authorized_keys.root={}", public_line.trim())
+}
+
+/// The key, beside those that are there: `ssh.authorized_keys.root` is only taken where there are none, and an image may be
+/// meant to have some, or have one that was forgotten in it. `w+` appends; `~` says that the content is Base64.
+fn added_login_credential(public_line: &str) -> String {
+    // A last line may have no end.
+    let key = STANDARD.encode(format!("\n{}\n", public_line.trim()));
+    let lines = format!(
+        "d /root/.ssh 0700 root root -\n\
+         f /root/.ssh/authorized_keys 0600 root root -\n\
+         w+~ /root/.ssh/authorized_keys - - - - {key}\n"
+    );
+    format!("io.systemd.credential.binary:tmpfiles.extra={}", STANDARD.encode(lines))
 }
 
 /// `f+` replaces what is there; `~` says that the content is Base64.
@@ -229,6 +245,19 @@ mod tests {
     #[test]
     fn the_login_credential_is_one_line() {
         insta::assert_snapshot!(login_credential("ssh-ed25519 LOGIN ovenbird\n"), @"io.systemd.credential:ssh.authorized_keys.root=ssh-ed25519 LOGIN ovenbird");
+    }
+
+    #[test]
+    fn a_copys_key_comes_to_those_that_are_there() {
+        let credential = added_login_credential("ssh-ed25519 LOGIN ovenbird\n");
+        let (name, value) = credential.split_once('=').unwrap_or_default();
+        assert_eq!(name, "io.systemd.credential.binary:tmpfiles.extra");
+        let lines = STANDARD.decode(value).unwrap_or_default();
+        insta::assert_snapshot!(String::from_utf8_lossy(&lines), @r"
+        d /root/.ssh 0700 root root -
+        f /root/.ssh/authorized_keys 0600 root root -
+        w+~ /root/.ssh/authorized_keys - - - - CnNzaC1lZDI1NTE5IExPR0lOIG92ZW5iaXJkCg==
+        ");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! What was in the image and should not have been: identity, and what a build leaves.
 //!
 //! Something was in the image when it was last changed before the machine was first powered on, by the machine's own
-//! clock: what is made at boot is younger. What lies in the machine's future was not made by it either.
+//! clock: what is made at boot is younger. What lies in the machine's future was not made by it either, unless it was made
+//! while the clock was still right.
+
+use std::ops::RangeInclusive;
 
 use super::facts::Facts;
 use super::{Check, CheckResult, Outside, some};
@@ -10,24 +13,25 @@ use super::{Check, CheckResult, Outside, some};
 const TOLERANCE: i64 = 5;
 const NOT_OURS: &str = "the machine was not booted from the image for the test, so it may have this of its own";
 
-/// The time before which something must have been in the image, and the time that it is now, in the guest's seconds.
+/// From power-on to now: in the guest's seconds, and in true ones, which are others when the guest's clock is wrong.
 struct Span {
-    from: i64,
-    to: i64,
+    guests: RangeInclusive<i64>,
+    real: RangeInclusive<i64>,
 }
 
 impl Span {
     fn of(facts: &Facts, outside: &Outside<'_>) -> Option<Self> {
         let now = facts.now?;
-        let since = outside.now.timestamp().saturating_sub(outside.power_on.timestamp());
-        let power_on = now.saturating_sub(since);
+        let (power_on, real_now) = (outside.power_on.timestamp(), outside.now.timestamp());
+        let ago = now.saturating_sub(real_now.saturating_sub(power_on));
         // After a reboot, the kernel's own time is later than what we ask for.
-        let from = facts.btime.map_or(power_on, |btime| btime.min(power_on));
-        Some(Self { from: from.saturating_sub(TOLERANCE), to: now.saturating_add(TOLERANCE) })
+        let since = facts.btime.map_or(ago, |btime| btime.min(ago));
+        let about = |from: i64, to: i64| from.saturating_sub(TOLERANCE)..=to.saturating_add(TOLERANCE);
+        Some(Self { guests: about(since, now), real: about(power_on, real_now) })
     }
 
     fn lacks(&self, time: i64) -> bool {
-        time < self.from || time > self.to
+        !self.guests.contains(&time) && !self.real.contains(&time)
     }
 }
 

@@ -196,6 +196,14 @@ fn a_clock_of_1970_is_told_and_hides_nothing_that_was_in_the_image() {
     clock Failed: the guest's clock is 20833 days behind: it shows 1970-01-01T00:01:40+00:00
     baked-host-keys Failed: SSH host keys were in the image: `/etc/ssh/ssh_host_rsa_key`
     ");
+    let set_back = with(|facts| {
+        facts.now = Some(100);
+        facts.btime = Some(42);
+    });
+    assert!(
+        set_back.lines().count() == 1,
+        "what was made before the clock was set back was made in this boot: {set_back}"
+    );
     assert_eq!(with(|facts| facts.now = Some(BOOT + 60 + 290)), "");
 }
 
