@@ -1095,7 +1095,7 @@ fn tests(text: &str, given: &Given) -> Vec<String> {
         Some(tests) => {
             let resources = tests.resources.iter().map(|resource| {
                 let expected = resource.assertions.iter().map(|one| format!("{} {}", one.property, one.expected));
-                format!("{} {}", resource.shown_id(), expected.collect::<Vec<_>>().join(" "))
+                format!("{} ({}) {}", resource.id, resource.object(), expected.collect::<Vec<_>>().join(" "))
             });
             format!("{:?} {}", tests.level, resources.collect::<Vec<_>>().join(", "))
         }
@@ -1129,14 +1129,15 @@ fn expressions_in_resources_are_filled_in_for_each_job_and_keep_their_types() {
           command:
             ask: { exec: "echo ${{ matrix.port }}", exit-status: "${{ matrix.port }}", stderr: "${{ null }}" }
     "#;
-    let asked = |port: u16| format!("Standard ask: echo {port} exit-status {port}, web-{port} running true");
+    let asked =
+        |port: u16| format!("Standard ask (echo {port}) exit-status {port}, web-{port} (web-{port}) running true");
     assert_eq!(tests(text, &Given::default()), [asked(80), asked(8080)]);
 }
 
 #[test]
 fn what_is_only_warned_of_in_resources_does_not_keep_a_definition_from_being_planned() {
     let text = "tests: { command: { ask: { exit-status: '0' } } }";
-    assert_eq!(tests(text, &Given::default()), ["Standard ask exit-status 0"]);
+    assert_eq!(tests(text, &Given::default()), ["Standard ask (ask) exit-status 0"]);
 }
 
 #[test]
