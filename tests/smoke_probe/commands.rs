@@ -120,11 +120,9 @@ async fn cancelling_ends_a_probe_at_once() {
 async fn a_name_is_looked_up_by_the_machine() {
     let machine = Machine::new();
     let dns = |id| resource(Kind::Dns, id, &["resolvable", "addrs"]);
-    let elsewhere = with(dns("A:elsewhere.test"), json!({ "server": "127.0.0.1" }));
-    let found = machine.find(vec![dns("localhost"), dns("192.0.2.7"), dns("$(id)"), dns("-s x"), elsewhere]).await;
+    let found = machine.find(vec![dns("localhost"), dns("192.0.2.7"), dns("$(id)"), dns("-s x")]).await;
     assert!(found.value("localhost", "addrs").as_array().unwrap().contains(&json!("127.0.0.1")));
     assert_eq!(found.value("192.0.2.7", "addrs"), json!(["192.0.2.7"]));
     assert_eq!(found.value("$(id)", "resolvable"), false);
     assert_eq!(found.value("-s x", "addrs"), json!([]));
-    assert!(found.error("A:elsewhere.test", "resolvable").contains("needs a helper"));
 }

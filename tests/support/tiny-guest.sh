@@ -141,7 +141,7 @@ printf 'label: dos\nlabel-id: 0x0b1ed0\nstart=2048, type=83, bootable\n' | sfdis
 mke2fs -q -t ext4 -L tiny -O ^metadata_csum_seed,^orphan_file -E "offset=1048576,root_owner=0:0" -d root $disk $(((disk_mib - 1) * 1024))k
 cat >grub.cfg <<'GRUB'
 set root=hd0,msdos1
-linux /boot/vmlinuz root=/dev/vda1 console=tty0 console=ttyS0 panic=0 mitigations=off nokaslr quiet
+linux /boot/vmlinuz root=/dev/vda1 console=tty0 console=ttyS0 panic=0 mitigations=off nokaslr no_timer_check quiet
 initrd /boot/initrd.img
 boot
 GRUB

@@ -45,14 +45,15 @@ impl House {
         let journal = Journal::create(&places.run_journal(&run), &run)?;
         let work = places.job_work(&run, &id.0);
         let pending = journal.intent(Resource::Path(work.clone()))?;
-        for folder in [work.join("work"), work.join("out")] {
+        // The copy's host name is made of the name of its output folder.
+        let (out, inner) = (work.join(format!("copy-of-{id}")), work.join("work"));
+        for folder in [&inner, &out] {
             // Keys are in it.
-            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
             made.with_context(|| format!("failed to create `{folder}`"))?;
         }
         let (events, bodies) = Events::channel();
         let events = events.hiding(Redactor::default());
-        let (out, inner) = (work.join("out"), work.join("work"));
         let ctx = JobCtx { id: id.clone(), out, work: inner, cache, events, journal, cancel };
         Ok((Self { ctx, work, pending, places }, bodies))
     }
