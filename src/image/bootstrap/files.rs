@@ -55,6 +55,7 @@ pub(super) fn early(root_uuid: &str, esp_id: &str, cloud_init: bool) -> Vec<File
             "/etc/systemd/system/systemd-networkd-wait-online.service.d/any.conf",
             include_str!("guest/wait-online-any.conf"),
         ),
+        file("/etc/systemd/resolved.conf.d/50-ovenbird.conf", include_str!("guest/resolved.conf")),
         program("/usr/lib/ovenbird/host-keys", include_str!("guest/host-keys.sh")),
         program("/usr/lib/ovenbird/grow-root", include_str!("guest/grow-root.sh")),
         file("/etc/systemd/system/ovenbird-host-keys.service", include_str!("guest/ovenbird-host-keys.service")),
