@@ -16,6 +16,7 @@ mod xpath;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
+use elements::Assigned;
 pub use error::Syntax;
 use range::Range;
 use transform::Transform;
@@ -243,9 +244,9 @@ impl Matcher {
             Node::Patterns(patterns) => patterns::search(patterns, string(actual)?).map(|found| found.is_complete()),
             Node::Key(key) => elements::has_key(key, actual),
             Node::Element(inner) => elements::any(inner, actual),
-            Node::Elements(all) => elements::contains(all, actual).map(|(missing, _)| missing.is_empty()),
+            Node::Elements(all) => elements::contains(all, actual).map(|of| of.missing.is_empty()),
             Node::ConsistOf(all) => {
-                elements::consists(all, actual).map(|(missing, extra)| missing.is_empty() && extra.is_empty())
+                elements::consists(all, actual).map(|of| of.missing.is_empty() && of.extra.is_empty())
             }
             Node::Not(inner) => inner.test(actual).map(|matches| !matches),
             Node::And(all) => {
@@ -301,7 +302,7 @@ impl Matcher {
                 chain.push(transform.json());
             }
             failed |= next.is_err();
-            value = next.unwrap_or_default();
+            value = next.unwrap_or_else(|_| transform.nothing());
             matcher = inner;
         }
         let mut result = matcher.failure(&value, negated);
@@ -356,15 +357,17 @@ impl Node {
         }
         match self {
             Self::Elements(all) => {
-                let missing = elements::contains(all, actual).map(|(missing, _)| missing).unwrap_or_default();
-                result.missing_elements = missing;
+                let of = elements::contains(all, actual).unwrap_or_else(|_| Assigned::without_elements(all));
+                (result.missing_elements, result.found_elements) = (of.missing, Some(of.found));
             }
             Self::ConsistOf(all) => {
-                (result.missing_elements, result.extra_elements) = elements::consists(all, actual).unwrap_or_default();
+                let of = elements::consists(all, actual).unwrap_or_else(|_| Assigned::without_elements(all));
+                (result.missing_elements, result.found_elements) = (of.missing, Some(of.found));
+                result.extra_elements = of.extra;
             }
             Self::Patterns(patterns) => {
                 if let Ok(found) = string(actual).and_then(|text| patterns::search(patterns, text)) {
-                    result.found_elements = found.found;
+                    result.found_elements = Some(found.found).filter(|found| !found.is_empty());
                     result.missing_elements = found.missing;
                 }
             }

@@ -54,13 +54,7 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    fn binary(
-        &self,
-        operator: Operator,
-        left: &Expr,
-        right: &Expr,
-        context: Context<'a>,
-    ) -> Result<Value<'a>, String> {
+    fn binary(&self, operator: Operator, left: &Expr, right: &Expr, context: Context<'a>) -> Result<Value<'a>, String> {
         let left = self.value(left, context)?;
         match operator {
             Operator::Or if self.truth(&left) => return Ok(Value::Truth(true)),

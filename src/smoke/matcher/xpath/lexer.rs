@@ -81,7 +81,9 @@ impl<'t> Lexer<'t> {
     /// Whether an operator may stand here (XPath 1.0, 3.7): after a token that is no operator and opens nothing.
     fn is_after_operand(&self) -> bool {
         match self.tokens.last() {
-            None | Some((_, Token::Operator(_) | Token::Sign("@" | "::" | "(" | "[" | "," | "/" | "//" | "$"))) => false,
+            None | Some((_, Token::Operator(_) | Token::Sign("@" | "::" | "(" | "[" | "," | "/" | "//" | "$"))) => {
+                false
+            }
             Some(_) => true,
         }
     }

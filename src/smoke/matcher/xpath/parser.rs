@@ -212,8 +212,8 @@ impl Parser {
         let function = functions::named(name).ok_or_else(|| wrong(format!("there is no function `{name}`")))?;
         let mut arguments = Vec::new();
         while !self.is_sign(")") {
-            if !arguments.is_empty() {
-                self.need(",")?;
+            if !arguments.is_empty() && !self.take_sign(",") {
+                return Err(self.wrong("`,` or `)` is missing"));
             }
             let at = self.at();
             let argument = self.expression()?;
