@@ -122,7 +122,6 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The nodes of a value that the parser saw to be some.
-    #[expect(clippy::unused_self, reason = "it reads as its siblings do")]
     pub(super) fn nodes(&self, value: Value<'a>) -> Vec<Item<'a>> {
         match value {
             Value::Nodes(nodes) => nodes,
@@ -130,7 +129,6 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    #[expect(clippy::unused_self, reason = "it reads as its siblings do")]
     pub(super) fn truth(&self, value: &Value<'a>) -> bool {
         match value {
             Value::Nodes(nodes) => !nodes.is_empty(),
