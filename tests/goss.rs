@@ -274,7 +274,7 @@ fn a_matcher_or_an_attribute_of_a_wrong_type_is_told_with_its_line() {
         ("file:\n  - /x\n", 1, "`file` is a mapping"),
         ("dns:\n  a.b:\n    resolvable: true\n    server: [1]\n", 4, "this is a text"),
         ("dns:\n  a.b:\n    resolvable: true\n    timeout: soon\n", 4, "this is a number of milliseconds or attempts"),
-        ("matching:\n  a:\n    content: 1\n    matches: {xml: {xpath: '//a'}}\n", 4, "`xml`"),
+        ("matching:\n  a:\n    content: 1\n    matches: {xml: {xpath: 'count(//a'}}\n", 4, "character 10: `,` or `)`"),
         ("matching:\n  a:\n    content: 1\n    matches: {have-len: x}\n", 4, "have-len"),
         ("matching:\n  a:\n    content: 1\n    matches: {match-regexp: '('}\n", 4, "no regular expression"),
         ("matching:\n  a:\n    content: 1\n    matches: {equal: 1, not: 2}\n", 4, "only one matcher"),

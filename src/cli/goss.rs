@@ -42,14 +42,17 @@ pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
     /// The goss file, YAML or JSON; - reads standard input
-    #[arg(short, long, global = true, value_name = "FILE", default_value = "./goss.yaml")]
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "./goss.yaml", env = "GOSS_FILE")]
     gossfile: Utf8PathBuf,
     /// A YAML or JSON file of variables for templates; of several, a later one's value counts unless it is empty
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", env = "GOSS_VARS")]
     vars: Vec<Utf8PathBuf>,
     /// Variables as YAML or JSON, which replace those of files
-    #[arg(long, global = true, value_name = "TEXT", default_value = "")]
+    #[arg(long, global = true, value_name = "TEXT", default_value = "", env = "GOSS_VARS_INLINE")]
     vars_inline: String,
+    /// Without effect, since there is no log: goss's scripts name it
+    #[arg(short = 'L', short_alias = 'l', long, alias = "loglevel", global = true, value_name = "LEVEL", hide = true)]
+    log_level: Option<String>,
     #[command(flatten)]
     host: HostArgs,
 }
@@ -70,17 +73,26 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Validate {
     /// The form of the results
-    #[arg(short, long, value_enum, default_value_t = Form::Rspecish)]
+    #[arg(short, long, value_enum, default_value_t = Form::Rspecish, env = "GOSS_FMT")]
     format: Form,
     /// How the form is written; may be given several times
     #[arg(short = 'o', long = "format-options", value_enum, value_name = "OPTION", value_delimiter = ',')]
+    #[arg(env = "GOSS_FMT_OPTIONS")]
     options: Vec<Choice>,
     /// Test again until all pass, at the most for so long (such as 30s or 1m30s); only the last results are printed
     #[arg(short, long, value_name = "DURATION", default_value = "0", value_parser = duration)]
+    #[arg(env = "GOSS_RETRY_TIMEOUT")]
     retry_timeout: Duration,
     /// The time between two tries
     #[arg(short, long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    #[arg(env = "GOSS_SLEEP")]
     sleep: Duration,
+    /// Without colour
+    #[arg(long)]
+    no_color: bool,
+    /// Without effect, since commands run six at a time: goss's scripts name it
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    max_concurrent: Option<u32>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -226,7 +238,7 @@ async fn validate(args: &Validate, loaded: &Loaded, host: Option<&Host>, colour:
         perfdata: chosen(Choice::Perfdata),
         verbose: chosen(Choice::Verbose),
         exclude_raw: chosen(Choice::ExcludeRaw),
-        colour: colour && std::io::stdout().is_terminal(),
+        colour: colour && !args.no_color && std::io::stdout().is_terminal(),
     };
     let output = format::render(&results, args.format.format(), options, Utc::now());
     print(&output.text)?;

@@ -39,8 +39,9 @@ use exit::Exit;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// When to use colour
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
+    /// When to use colour; alone, always
+    #[arg(long, global = true, value_enum, value_name = "WHEN", num_args = 0..=1, default_value_t = Colour::Auto)]
+    #[arg(default_missing_value = "always")]
     color: Colour,
 }
 

@@ -1,8 +1,7 @@
 //! goss's matchers: what is expected, compiled once, and compared with what is there.
 //!
 //! Formats and semantics are those of goss (`resource/gomega.go`, `matchers/`) and of gomega below it, so that whoever reads
-//! goss's output reads ours. Where a value has a type in Go that JSON does not know, numbers are compared by value. Not
-//! there: `xml`, for want of a maintained XPath engine; it is refused with a message.
+//! goss's output reads ours. Where a value has a type in Go that JSON does not know, numbers are compared by value.
 
 mod elements;
 mod error;
@@ -11,13 +10,17 @@ mod range;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod xml;
+mod xpath;
 
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
+use elements::Assigned;
 pub use error::Syntax;
 use range::Range;
 use transform::Transform;
+use xml::Xml;
 
 use super::golang;
 use super::verdict::MatcherResult;
@@ -45,6 +48,7 @@ pub const NAMES: &[&str] = &[
     "le",
     "semver-constraint",
     "gjson",
+    "xml",
 ];
 
 /// What is expected of one value.
@@ -69,6 +73,7 @@ enum Node {
     Or(Vec<Matcher>),
     Numeric(Comparison, Value),
     Semver(String, Range),
+    Xml(Box<Xml>),
     Transformed(Transform, Box<Matcher>),
 }
 
@@ -195,9 +200,7 @@ impl Matcher {
                 Ok(Self(Node::Semver(constraint, range)))
             }
             "gjson" => Self::gjson(value),
-            "xml" => {
-                Err(Syntax::new("the matcher `xml` is not supported: match the text, for example with `match-regexp`"))
-            }
+            "xml" => Ok(Self(Node::Xml(Box::new(Xml::compile(value)?)))),
             _ => Err(Syntax::unknown(name)),
         }
     }
@@ -241,9 +244,9 @@ impl Matcher {
             Node::Patterns(patterns) => patterns::search(patterns, string(actual)?).map(|found| found.is_complete()),
             Node::Key(key) => elements::has_key(key, actual),
             Node::Element(inner) => elements::any(inner, actual),
-            Node::Elements(all) => elements::contains(all, actual).map(|(missing, _)| missing.is_empty()),
+            Node::Elements(all) => elements::contains(all, actual).map(|of| of.missing.is_empty()),
             Node::ConsistOf(all) => {
-                elements::consists(all, actual).map(|(missing, extra)| missing.is_empty() && extra.is_empty())
+                elements::consists(all, actual).map(|of| of.missing.is_empty() && of.extra.is_empty())
             }
             Node::Not(inner) => inner.test(actual).map(|matches| !matches),
             Node::And(all) => {
@@ -264,6 +267,7 @@ impl Matcher {
             }
             Node::Numeric(comparison, to) => compare(*comparison, actual, to),
             Node::Semver(_, range) => range.holds(actual),
+            Node::Xml(xml) => xml.test(actual),
             Node::Transformed(transform, inner) => {
                 let value = transform.apply(actual).map_err(|error| format!("{}: {error}", transform.go_name()))?;
                 inner.test(&value)
@@ -298,7 +302,7 @@ impl Matcher {
                 chain.push(transform.json());
             }
             failed |= next.is_err();
-            value = next.unwrap_or_default();
+            value = next.unwrap_or_else(|_| transform.nothing());
             matcher = inner;
         }
         let mut result = matcher.failure(&value, negated);
@@ -327,6 +331,7 @@ impl Matcher {
             Node::Or(all) => json!({ "or": values(all) }),
             Node::Numeric(comparison, to) => json!({ comparison.name(): to }),
             Node::Semver(constraint, _) => json!({ "semver-constraint": constraint }),
+            Node::Xml(xml) => json!({ "xml": xml.expression }),
             Node::Transformed(_, inner) => inner.value(),
         }
     }
@@ -337,7 +342,11 @@ impl Node {
     fn failure(&self, actual: &Value, negated: bool) -> MatcherResult {
         let mut result = MatcherResult { actual: actual.clone(), ..MatcherResult::default() };
         let (message, expected) = self.words();
-        result.message = if negated { format!("not {message}") } else { message.to_owned() };
+        result.message = match self {
+            Self::Xml(_) if negated => "cannot match xpath query with intended result".to_owned(),
+            _ if negated => format!("not {message}"),
+            _ => message.to_owned(),
+        };
         result.expected = expected;
         result.of_matchers = matches!(
             self,
@@ -348,15 +357,17 @@ impl Node {
         }
         match self {
             Self::Elements(all) => {
-                let missing = elements::contains(all, actual).map(|(missing, _)| missing).unwrap_or_default();
-                result.missing_elements = missing;
+                let of = elements::contains(all, actual).unwrap_or_else(|_| Assigned::without_elements(all));
+                (result.missing_elements, result.found_elements) = (of.missing, Some(of.found));
             }
             Self::ConsistOf(all) => {
-                (result.missing_elements, result.extra_elements) = elements::consists(all, actual).unwrap_or_default();
+                let of = elements::consists(all, actual).unwrap_or_else(|_| Assigned::without_elements(all));
+                (result.missing_elements, result.found_elements) = (of.missing, Some(of.found));
+                result.extra_elements = of.extra;
             }
             Self::Patterns(patterns) => {
                 if let Ok(found) = string(actual).and_then(|text| patterns::search(patterns, text)) {
-                    result.found_elements = found.found;
+                    result.found_elements = Some(found.found).filter(|found| !found.is_empty());
                     result.missing_elements = found.missing;
                 }
             }
@@ -392,6 +403,7 @@ impl Node {
                 (message, to.clone())
             }
             Self::Semver(constraint, _) => ("to satisfy constraint", constraint.as_str().into()),
+            Self::Xml(xml) => ("satisfied XPath match with intended result", xml.result.as_str().into()),
             Self::Not(_) | Self::Transformed(..) => ("", Value::Null),
         }
     }

@@ -45,7 +45,8 @@ pub struct MatcherResult {
     /// Whether `expected` and `missing_elements` are matchers, in which Go escapes `<`, `>` and `&`.
     pub of_matchers: bool,
     pub missing_elements: Vec<Value>,
-    pub found_elements: Vec<Value>,
+    /// None where the matcher does not say; JSON tells that from an empty list.
+    pub found_elements: Option<Vec<Value>>,
     pub extra_elements: Vec<Value>,
     /// The transforms that changed the value, each as JSON: its name, with its arguments.
     pub transform_chain: Vec<String>,

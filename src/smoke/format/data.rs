@@ -67,16 +67,30 @@ fn matcher_value(matched: &MatcherResult) -> Value {
     let list = |items: &[Value]| if items.is_empty() { Value::Null } else { items.to_vec().into() };
     let chain: Vec<Value> =
         matched.transform_chain.iter().filter_map(|transform| serde_json::from_str(transform).ok()).collect();
-    golang::with_inner_sorted(json!({
+    let value = golang::with_inner_sorted(json!({
         "actual": matched.actual,
         "message": matched.message,
         "expected": matched.expected,
         "missing-elements": list(&matched.missing_elements),
-        "found-elements": list(&matched.found_elements),
+        "found-elements": matched.found_elements,
         "extra-elements": list(&matched.extra_elements),
         "transform-chain": list(&chain),
         "untransformed-value": matched.untransformed,
-    }))
+    }));
+    with_whole_numbers(value)
+}
+
+/// Go writes a float without a fraction as a whole number.
+fn with_whole_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let text = golang::json(&Value::Number(number.clone()), false);
+            text.parse::<i64>().map_or(Value::Number(number), Value::from)
+        }
+        Value::Array(items) => items.into_iter().map(with_whole_numbers).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, with_whole_numbers(value))).collect(),
+        other => other,
+    }
 }
 
 fn nanoseconds(duration: std::time::Duration) -> u64 {

@@ -65,13 +65,31 @@ pub(super) fn any(inner: &Matcher, actual: &Value) -> Result<bool, String> {
     last
 }
 
-/// The matchers that no element is left for, each element answering to one; and the elements that are left.
-pub(super) fn contains(all: &[Matcher], actual: &Value) -> Result<(Vec<Value>, Vec<Value>), String> {
+/// What came of giving each matcher an element of its own.
+#[derive(Debug, Default)]
+pub(super) struct Assigned {
+    /// Matchers that got one.
+    pub(super) found: Vec<Value>,
+    /// Matchers that no element was left for.
+    pub(super) missing: Vec<Value>,
+    /// Elements that are left.
+    pub(super) extra: Vec<Value>,
+}
+
+impl Assigned {
+    /// Of what has no elements: goss calls found what it does not know to be missing.
+    pub(super) fn without_elements(all: &[Matcher]) -> Self {
+        Self { found: all.iter().map(wanted).collect(), ..Self::default() }
+    }
+}
+
+/// Which matchers find an element.
+pub(super) fn contains(all: &[Matcher], actual: &Value) -> Result<Assigned, String> {
     assign(all, &members(actual, "ContainElements")?)
 }
 
 /// The same, for all elements.
-pub(super) fn consists(all: &[Matcher], actual: &Value) -> Result<(Vec<Value>, Vec<Value>), String> {
+pub(super) fn consists(all: &[Matcher], actual: &Value) -> Result<Assigned, String> {
     assign(all, &members(actual, "ConsistOf")?)
 }
 
@@ -84,21 +102,24 @@ fn members<'a>(actual: &'a Value, matcher: &str) -> Result<Vec<&'a Value>, Strin
 }
 
 /// The largest assignment of elements to matchers, by augmenting paths (Kuhn's algorithm).
-fn assign(all: &[Matcher], elements: &[&Value]) -> Result<(Vec<Value>, Vec<Value>), String> {
+fn assign(all: &[Matcher], elements: &[&Value]) -> Result<Assigned, String> {
     let fits = |matcher: &Matcher| -> Vec<usize> {
         // An element that can't be compared does not match.
         (0..elements.len()).filter(|&index| matcher.test(elements[index]) == Ok(true)).collect()
     };
     let edges: Vec<Vec<usize>> = all.iter().map(fits).collect();
     let mut taken: Vec<Option<usize>> = vec![None; elements.len()];
-    let mut missing = Vec::new();
+    let mut assigned = Assigned::default();
     for (index, matcher) in all.iter().enumerate() {
-        if !augment(index, &edges, &mut taken, &mut vec![false; elements.len()]) {
-            missing.push(wanted(matcher));
+        if augment(index, &edges, &mut taken, &mut vec![false; elements.len()]) {
+            assigned.found.push(wanted(matcher));
+        } else {
+            assigned.missing.push(wanted(matcher));
         }
     }
     let free = taken.iter().zip(elements).filter(|(taken, _)| taken.is_none());
-    Ok((missing, free.map(|(_, element)| (*element).clone()).collect()))
+    assigned.extra = free.map(|(_, element)| (*element).clone()).collect();
+    Ok(assigned)
 }
 
 fn augment(matcher: usize, edges: &[Vec<usize>], taken: &mut [Option<usize>], seen: &mut [bool]) -> bool {

@@ -224,10 +224,77 @@ fn patterns_are_of_lines() {
     differs(json!({ "have-patterns": ["bar\nmoo"] }), lines.clone(), "to have patterns");
     let failure = Matcher::patterns(&json!(["foo", "!moo", "x"])).unwrap().failure(&lines, false);
     assert_eq!(failure.missing_elements, [json!("!moo"), json!("x")]);
-    assert_eq!(failure.found_elements, [json!("foo")]);
+    assert_eq!(failure.found_elements, Some(vec![json!("foo")]));
     assert_eq!(Matcher::patterns(&json!([""])).unwrap().test(&json!("")), Ok(true));
     let long = json!("x".repeat(1024 * 1024));
     assert_eq!(Matcher::patterns(&json!(["y"])).unwrap().test(&long), Err("bufio.Scanner: token too long".to_owned()));
+}
+
+#[test]
+fn found_elements_are_told_beside_those_that_are_missing() {
+    for (expected, actual, found) in [
+        (json!(["a", "b"]), json!(["b", "c"]), json!(["b"])),
+        (json!(["a"]), json!(["b"]), json!([])),
+        (json!(["a", "a", "a"]), json!(["a", "a"]), json!(["a", "a"])),
+        (json!({ "consist-of": ["a", "x"] }), json!(["a", "c"]), json!(["a"])),
+        (json!({ "contain-elements": ["x"] }), json!(1), json!(["x"])),
+        (json!({ "have-patterns": ["x"] }), json!("a"), Value::Null),
+        (json!({ "not": ["a"] }), json!(["a"]), Value::Null),
+    ] {
+        assert_eq!(json!(matcher(&expected).failure(&actual, false).found_elements), found, "{expected} of {actual}");
+    }
+}
+
+/// After goss's own `testdata/matching_xml.yaml` and `matchers/xml_test.go`.
+#[test]
+fn xml_is_what_an_expression_finds_in_it() {
+    let order = json!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<order date=\"2019-02-01\">\n  <items>\n    \
+         <book isbn=\"97\"><title>Harry Potter</title><price>25</price></book>\n    \
+         <book isbn=\"98\"><title>Le seigneur des anneaux</title><price>18</price></book>\n  </items>\n</order>\n"
+    );
+    for (xpath, result) in [
+        ("//book[title='Le seigneur des anneaux']/price/text()", "18"),
+        ("//book[@isbn='98']/title", "<title>Le seigneur des anneaux</title>"),
+        ("//book[1]/@isbn", "<isbn>97</isbn>"),
+        ("//items/book", ""),
+        ("//items/book", "  "),
+        ("count(//book)", "2"),
+        ("sum(//price)", "43"),
+        ("boolean(//book[title='Dune'])", "false"),
+        ("//book[contains(title, 'anneaux')]/price", "<price>18</price>"),
+    ] {
+        matches(json!({ "xml": { "xpath": xpath, "result": result } }), order.clone());
+    }
+    matches(json!({ "xml": { "xpath": "count(//book)", "result": 2 } }), order.clone());
+    let none = json!({ "xml": { "xpath": "//items/dvd" } });
+    assert_eq!(matcher(&none).test(&order), Ok(false));
+    matches(json!({ "not": none }), order.clone());
+    let compiled = matcher(&json!({ "xml": { "xpath": "//dvd", "result": "x" } }));
+    assert_eq!(compiled.failure(&order, false).message, "satisfied XPath match with intended result");
+    assert_eq!(compiled.failure(&order, true).message, "cannot match xpath query with intended result");
+    assert_eq!((compiled.failure(&order, false).expected, compiled.value()), (json!("x"), json!({ "xml": "//dvd" })));
+    fails(
+        json!({ "xml": { "xpath": "count(//book)", "result": "" } }),
+        order,
+        "Cannot match XPath query with attended result; result: \"2\"; expected: \"\"",
+    );
+    fails(json!({ "xml": { "xpath": "//a" } }), json!(42), "XML expect pattern to be a string: \n42");
+    let error = matcher(&json!({ "xml": { "xpath": "//a" } })).test(&json!("no <<<")).unwrap_err();
+    assert!(error.starts_with("Cannot parse XML string \"no <<<\": "), "{error}");
+}
+
+#[test]
+fn xml_that_asks_for_nothing_or_wrongly_is_refused() {
+    refused(json!({ "xml": {} }), "`xml` needs an `xpath`");
+    refused(json!({ "xml": { "xpath": "/a", "results": "" } }), "`xml` has no `results`, only `xpath` and `result`");
+    refused(
+        json!({ "xml": "//a" }),
+        "Syntax Error: Invalid 'xml' argument. Expected map value, but received: string: \"//a\"",
+    );
+    let error = Matcher::compile(&json!({ "xml": { "xpath": "count(//a" } })).unwrap_err();
+    assert_eq!(error.message, "no XPath expression: `count(//a`: character 10: `,` or `)` is missing");
+    assert_eq!(error.path, [Segment::Key("xml".into()), Segment::Key("xpath".into())]);
 }
 
 #[test]
@@ -245,7 +312,6 @@ fn what_is_no_matcher_is_refused_where_it_is() {
     );
     assert!(Matcher::compile(&json!({})).unwrap_err().message.contains("An empty map asserts nothing"));
     assert!(Matcher::compile(&json!({ "match-regexp": "(" })).unwrap_err().message.contains("unclosed group"));
-    assert!(Matcher::compile(&json!({ "xml": {} })).unwrap_err().message.contains("`xml` is not supported"));
     assert!(Matcher::patterns(&json!([5])).unwrap_err().message.contains("in quotes"));
 }
 

@@ -25,6 +25,14 @@ impl Transform {
         }
     }
 
+    /// What goss goes on with when it fails: nothing, of its type.
+    pub(super) fn nothing(&self) -> Value {
+        match self {
+            Self::ToNumeric => json!(0),
+            Self::ToString | Self::ToArray | Self::Gjson(_) => Value::Null,
+        }
+    }
+
     /// The transform in "the transform chain was".
     pub(super) fn json(&self) -> String {
         let value = match self {

@@ -179,7 +179,7 @@ fn a_matcher_that_is_wrong_is_shown_where_it_is() {
     4 |     size: { and: [{ gt: 5 }, { lessthan: 9 }] }
       |                                ^^^^^^^^
       |
-      = help: matchers: `equal`, `have-prefix`, `have-suffix`, `match-regexp`, `contain-substring`, `have-len`, `have-patterns`, `have-key`, `contain-element`, `contain-elements`, `consist-of`, `not`, `and`, `or`, `gt`, `ge`, `lt`, `le`, `semver-constraint`, `gjson`
+      = help: matchers: `equal`, `have-prefix`, `have-suffix`, `match-regexp`, `contain-substring`, `have-len`, `have-patterns`, `have-key`, `contain-element`, `contain-elements`, `consist-of`, `not`, `and`, `or`, `gt`, `ge`, `lt`, `le`, `semver-constraint`, `gjson`, `xml`
     "#);
 }
 
