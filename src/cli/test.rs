@@ -485,6 +485,27 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_would_lead_out_of_its_folder_or_give_programs_options_is_refused() {
+        let built = Built::new();
+        let path = built.path("out/web/manifest.json");
+        let record = std::fs::read_to_string(&path).unwrap();
+        for (ours, theirs) in [
+            (r#""job":"web""#, r#""job":"../../x""#),
+            (r#""job":"web""#, r#""job":"/tmp/x""#),
+            (r#""job":"web""#, r#""job":"..""#),
+            (r#""job":"web""#, r#""job":"\u001b[2J""#),
+            (r#""user":"debian""#, r#""user":"-oProxyCommand=x""#),
+        ] {
+            assert!(record.contains(ours));
+            std::fs::write(&path, record.replace(ours, theirs)).unwrap();
+            let told = built.find(path.as_str()).unwrap_err();
+            assert!(told.contains("is not a record of ours"), "{theirs}: {told}");
+            let beside = built.find(built.path("out/web/web.qcow2").as_str()).unwrap();
+            assert_eq!(beside.machine().connect.user, "root", "a record that is not trusted tells nothing");
+        }
+    }
+
+    #[test]
     fn what_the_command_line_says_of_tests_goes_before_the_definition() {
         let args = parsed(&[
             "web",
