@@ -333,7 +333,8 @@ fn keep(record: &Record, heard: &Heard) -> anyhow::Result<()> {
         _ => return Ok(()),
     };
     manifest.tests = Some(Tested {
-        finished: finished.clone(),
+        // As after a build: where this machine has the file is nothing that goes on.
+        finished: TestsFinished { image: Some(record.artifact.file.clone()), ..finished.clone() },
         sha256: record.artifact.sha256.clone(),
         time: Utc::now(),
         remarks: heard.remarks.clone(),
@@ -550,7 +551,7 @@ mod tests {
         let tested = |id: &str, verdict: &str| serde_json::json!({ "type": "tested", "suite": "checks", "kind": "check", "id": id, "verdict": verdict, "seconds": 0 });
         let finished = serde_json::json!({
             "type": "tests-finished", "verdict": "failed", "level": "standard", "passed": 1, "failed": 1, "warned": 0,
-            "waived": 0, "skipped": 0, "attempts": 2, "seconds": 9.5,
+            "waived": 0, "skipped": 0, "attempts": 2, "seconds": 9.5, "image": "/home/me/out/web/web.qcow2",
         });
         for body in [tested("clock", "passed"), tested("failed-units", "failed"), finished] {
             let event = Event::now(Some(JobId("web".to_owned())), serde_json::from_value(body).unwrap());
@@ -560,6 +561,7 @@ mod tests {
         let manifest = Manifest::read(&record.path).unwrap();
         let tests = manifest.tests.clone().unwrap();
         assert_eq!((tests.finished.verdict, tests.sha256), (Verdict::Failed, built.sha256()));
+        assert_eq!(tests.finished.image.as_deref(), Some("web.qcow2"), "not where it lay");
         assert_eq!(tests.remarks, [TestRemark { name: "check failed-units".to_owned(), verdict: Verdict::Failed }]);
         // `images.json` keeps only jobs whose files are all there; this one was there just now.
         let images = std::fs::read_to_string(built.path("out/images.json")).unwrap();
