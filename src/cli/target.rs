@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::exit::Wrong;
 use crate::context::failure_of;
-use crate::definition::{parse_memory, parse_size};
+use crate::definition::{is_user, parse_memory, parse_size};
 use crate::diagnostic::nearest;
 use crate::event::{Artifact, JobId};
 use crate::image::fetch;
@@ -45,7 +45,7 @@ pub(super) struct MachineArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
     cpus: Option<u32>,
     /// Who logs in; another user than root must have sudo without a password
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = user)]
     user: Option<String>,
     /// What runs the machine: a working KVM, else TCG
     #[arg(long, value_name = "KIND", value_parser = accelerator())]
@@ -65,6 +65,10 @@ fn accelerator() -> impl TypedValueParser<Value = Accelerator> {
         "tcg" => Accelerator::Tcg,
         _ => Accelerator::Auto,
     })
+}
+
+fn user(text: &str) -> Result<String, String> {
+    if is_user(text) { Ok(text.to_owned()) } else { Err(format!("`{text}` is no user name")) }
 }
 
 /// `+2GiB`: by how much a disk is larger.
@@ -185,6 +189,7 @@ fn image(path: &Utf8Path) -> anyhow::Result<Target> {
     let stem = stem.split_once('.').map_or(stem, |(stem, _)| stem);
     let name = path.file_name().unwrap_or_default();
     let beside = real.parent().map(|folder| folder.join(MANIFEST)).and_then(|path| Manifest::read(&path).ok());
+    let beside = beside.filter(|manifest| trusted(manifest, path).is_ok());
     let beside = beside.filter(|manifest| manifest.artifacts.iter().any(|artifact| artifact.file == name));
     Ok(Target {
         id: JobId(matrix::slug([stem])),
@@ -206,6 +211,7 @@ fn recorded(path: &Utf8Path) -> anyhow::Result<Target> {
     let manifest = Manifest::read(path).map_err(|error| {
         Wrong::new(format!("{error:#}")).hint("`ovenbird build` writes a `manifest.json` beside each job's images")
     })?;
+    trusted(&manifest, path)?;
     let real = path.canonicalize_utf8().with_context(|| format!("failed to find `{path}`"))?;
     let folder = real.parent().unwrap_or(Utf8Path::new("/"));
     let artifact = chosen(&manifest, folder)
@@ -234,6 +240,19 @@ fn recorded(path: &Utf8Path) -> anyhow::Result<Target> {
         image,
         record: Some(Record { path: real, manifest, artifact }),
     })
+}
+
+/// A record may come from anywhere: folders are called after its job, and its user becomes an argument of programs.
+fn trusted(manifest: &Manifest, path: &Utf8Path) -> Result<(), Wrong> {
+    let wrong = |what: &str| Wrong::new(format!("`{path}` is not a record of ours: {what}"));
+    let job = manifest.job.0.as_str();
+    if matrix::slug([job]) != job {
+        return Err(wrong("its `job` is no name of a job"));
+    }
+    match &manifest.machine {
+        Some(machine) if !is_user(&machine.user) => Err(wrong("the `user` of its `machine` is no user name")),
+        _ => Ok(()),
+    }
 }
 
 /// A record may come from anywhere: its files are in its folder, or are none.

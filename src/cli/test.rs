@@ -333,7 +333,8 @@ fn keep(record: &Record, heard: &Heard) -> anyhow::Result<()> {
         _ => return Ok(()),
     };
     manifest.tests = Some(Tested {
-        finished: finished.clone(),
+        // As after a build: where this machine has the file is nothing that goes on.
+        finished: TestsFinished { image: Some(record.artifact.file.clone()), ..finished.clone() },
         sha256: record.artifact.sha256.clone(),
         time: Utc::now(),
         remarks: heard.remarks.clone(),
@@ -485,6 +486,27 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_would_lead_out_of_its_folder_or_give_programs_options_is_refused() {
+        let built = Built::new();
+        let path = built.path("out/web/manifest.json");
+        let record = std::fs::read_to_string(&path).unwrap();
+        for (ours, theirs) in [
+            (r#""job":"web""#, r#""job":"../../x""#),
+            (r#""job":"web""#, r#""job":"/tmp/x""#),
+            (r#""job":"web""#, r#""job":"..""#),
+            (r#""job":"web""#, r#""job":"\u001b[2J""#),
+            (r#""user":"debian""#, r#""user":"-oProxyCommand=x""#),
+        ] {
+            assert!(record.contains(ours));
+            std::fs::write(&path, record.replace(ours, theirs)).unwrap();
+            let told = built.find(path.as_str()).unwrap_err();
+            assert!(told.contains("is not a record of ours"), "{theirs}: {told}");
+            let beside = built.find(built.path("out/web/web.qcow2").as_str()).unwrap();
+            assert_eq!(beside.machine().connect.user, "root", "a record that is not trusted tells nothing");
+        }
+    }
+
+    #[test]
     fn what_the_command_line_says_of_tests_goes_before_the_definition() {
         let args = parsed(&[
             "web",
@@ -529,7 +551,7 @@ mod tests {
         let tested = |id: &str, verdict: &str| serde_json::json!({ "type": "tested", "suite": "checks", "kind": "check", "id": id, "verdict": verdict, "seconds": 0 });
         let finished = serde_json::json!({
             "type": "tests-finished", "verdict": "failed", "level": "standard", "passed": 1, "failed": 1, "warned": 0,
-            "waived": 0, "skipped": 0, "attempts": 2, "seconds": 9.5,
+            "waived": 0, "skipped": 0, "attempts": 2, "seconds": 9.5, "image": "/home/me/out/web/web.qcow2",
         });
         for body in [tested("clock", "passed"), tested("failed-units", "failed"), finished] {
             let event = Event::now(Some(JobId("web".to_owned())), serde_json::from_value(body).unwrap());
@@ -539,6 +561,7 @@ mod tests {
         let manifest = Manifest::read(&record.path).unwrap();
         let tests = manifest.tests.clone().unwrap();
         assert_eq!((tests.finished.verdict, tests.sha256), (Verdict::Failed, built.sha256()));
+        assert_eq!(tests.finished.image.as_deref(), Some("web.qcow2"), "not where it lay");
         assert_eq!(tests.remarks, [TestRemark { name: "check failed-units".to_owned(), verdict: Verdict::Failed }]);
         // `images.json` keeps only jobs whose files are all there; this one was there just now.
         let images = std::fs::read_to_string(built.path("out/images.json")).unwrap();

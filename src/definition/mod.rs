@@ -51,7 +51,7 @@ pub use model::{
     Action, Condition, Debian, Defaults, Definition, EnvVar, Field, Input, List, Platform, Problem, Read, Setting,
     Source, Step, StepFile, Strategy, Tests, TextField, Variable, Waiver, With,
 };
-pub(crate) use scalar::{as_version, is_url, parse_memory, parse_size, show_size};
+pub(crate) use scalar::{as_version, is_url, is_user, parse_memory, parse_size, show_size};
 pub use schema::{schema, steps_schema};
 pub(crate) use strategy::platform_of;
 pub(crate) use testing::{TESTS, VARS};

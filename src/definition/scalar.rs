@@ -545,7 +545,8 @@ pub(super) fn user(value: &Value) -> Read<String> {
     Ok(user)
 }
 
-fn is_user(name: &str) -> bool {
+/// Whether it can be a user's name, of which nothing is an option or a path.
+pub(crate) fn is_user(name: &str) -> bool {
     let first = |char: char| char.is_ascii_alphabetic() || char == '_';
     name.starts_with(first) && name.chars().all(|char| char.is_ascii_alphanumeric() || "_-.".contains(char))
 }

@@ -74,9 +74,10 @@ fn arguments(login: &Login, key: &Utf8Path, known_hosts: &Utf8Path) -> Vec<Strin
         "IdentitiesOnly=yes".to_owned(),
         "IdentityAgent=none".to_owned(),
     ];
-    let first = ["-F", "none", "-i", key.as_str(), "-p", &login.port.to_string()].map(str::to_owned);
+    let port = login.port.to_string();
+    let first = ["-F", "none", "-i", key.as_str(), "-p", &port, "-l", &login.user].map(str::to_owned);
     let options = options.into_iter().flat_map(|option| ["-o".to_owned(), option]);
-    first.into_iter().chain(options).chain([format!("{}@{}", login.user, login.host)]).collect()
+    first.into_iter().chain(options).chain(["--".to_owned(), login.host.clone()]).collect()
 }
 
 fn private(path: &Utf8PathBuf, text: &str) -> anyhow::Result<()> {
@@ -110,6 +111,6 @@ mod tests {
             host_key: String::new(),
         };
         let way = Way { arguments: arguments(&login, "/a b/key".into(), "/a b/known_hosts".into()) };
-        insta::assert_snapshot!(way.command(), @"ssh -F none -i '/a b/key' -p 4022 -o 'UserKnownHostsFile=/a b/known_hosts' -o GlobalKnownHostsFile=none -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o IdentityAgent=none root@127.0.0.1");
+        insta::assert_snapshot!(way.command(), @"ssh -F none -i '/a b/key' -p 4022 -l root -o 'UserKnownHostsFile=/a b/known_hosts' -o GlobalKnownHostsFile=none -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o IdentityAgent=none -- 127.0.0.1");
     }
 }

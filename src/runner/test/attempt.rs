@@ -104,13 +104,19 @@ impl Attempt {
         self.check(Check::BootTime, CheckVerdict::Failed, Failure { hint, ..Failure::new(message) });
     }
 
+    /// The machine did not come back from its reboot; another copy may still be looked at.
+    fn lost_in_reboot(&mut self, failure: Failure) {
+        self.broken(failure);
+        let why = Failure::new("the machine did not come back from its reboot");
+        self.check(Check::IdentityKept, CheckVerdict::Skipped, why);
+    }
+
     /// What was going on has failed.
     fn broken(&mut self, failure: Failure) {
         let check = match self.stage {
-            Stage::Boot => Check::Boots,
-            Stage::Look => Check::TargetReached,
+            // Nothing narrower: whoever waives a check accepts what it looks at, and not that nobody could look.
+            Stage::Boot | Stage::Look | Stage::OtherCopy => Check::Boots,
             Stage::Reboot => Check::SecondBoot,
-            Stage::OtherCopy => Check::UniqueMachineId,
             Stage::Goss => {
                 let Failure { message, hint, excerpt, .. } = failure;
                 let result = CheckResult { check: Check::Boots, verdict: CheckVerdict::Failed, message, hint, excerpt };
@@ -220,7 +226,10 @@ impl Lab<'_> {
         };
         attempt.checks(self.judge(boot, &facts, now, 0));
         if self.tests.level == Level::Full {
-            self.second_boot(boot, &guest, &facts, attempt).await?;
+            match self.second_boot(boot, &guest, &facts, attempt).await {
+                Err(Stop::Broken(failure)) if !self.cancel().is_cancelled() => attempt.lost_in_reboot(*failure),
+                done => done?,
+            }
         }
         Ok(facts)
     }
@@ -398,18 +407,26 @@ pub(super) mod tests {
     fn what_can_t_go_on_fails_under_the_name_of_what_was_going_on() {
         for (stage, expected) in [
             (Stage::Boot, "check boots failed: late"),
-            (Stage::Look, "check target-reached failed: late"),
+            (Stage::Look, "check boots failed: late"),
             (Stage::Goss, "goss assertions failed: late"),
             (Stage::Reboot, "check second-boot failed: late"),
-            (
-                Stage::OtherCopy,
-                "check unique-machine-id failed: a second copy of the image could not be looked at: late",
-            ),
+            (Stage::OtherCopy, "check boots failed: a second copy of the image could not be looked at: late"),
         ] {
             let mut attempt = Attempt { stage, ..Attempt::default() };
             attempt.broken(Failure::new("late"));
             assert_eq!(told(&attempt), [expected]);
             assert_eq!(attempt.results[0].verdict, Verdict::Failed);
         }
+    }
+
+    #[test]
+    fn a_machine_that_does_not_come_back_leaves_no_check_out() {
+        let mut attempt = Attempt { stage: Stage::Reboot, ..Attempt::default() };
+        attempt.lost_in_reboot(Failure::new("late"));
+        let expected = [
+            "check second-boot failed: late",
+            "check identity-kept skipped: the machine did not come back from its reboot",
+        ];
+        assert_eq!(told(&attempt), expected);
     }
 }

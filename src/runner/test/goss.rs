@@ -106,8 +106,8 @@ fn declared_port(resource: &Resource) -> Option<u16> {
     };
     match resource.kind {
         Kind::Port if expects("listening") => {
-            let port = resource.object();
-            port.rsplit_once(':').map_or(port, |(_, port)| port).parse().ok()
+            let (protocol, port) = resource.object().rsplit_once(':').unwrap_or(("tcp", resource.object()));
+            if protocol.starts_with("udp") { None } else { port.parse().ok() }
         }
         Kind::Addr if expects("reachable") => local_port(resource.object()),
         Kind::Http => local_port(resource.object()),
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn ports_that_an_assertion_expects_are_declared() {
         let resources = resources(
-            "port:\n  tcp:80: { listening: true }\n  '8443': { listening: true }\n  tcp6:81: { listening: false }\n\
+            "port:\n  tcp:80: { listening: true }\n  '8443': { listening: true }\n  tcp6:81: { listening: false }\n  udp:53: { listening: true }\n\
              http:\n  http://localhost:8080/x: { status: 200 }\n  https://127.0.0.1/: { status: 200 }\n  \
              http://example.org:99/: { status: 200 }\n\
              addr:\n  tcp://localhost:5432: { reachable: true }\n  tcp://127.0.0.1:1: { reachable: false }\n",

@@ -24,7 +24,7 @@ use chrono::Utc;
 
 use self::attempt::{Attempt, Lab};
 use self::deadline::Deadline;
-use crate::context::{Cancelled, JobCtx};
+use crate::context::{Cancelled, JobCtx, is_cancelled};
 use crate::event::{Artifact, Body, Failure, Level, TestsFinished, Verdict};
 use crate::image::fetch;
 use crate::image::manifest::{TestRemark, Tests as Record};
@@ -129,7 +129,11 @@ pub(super) async fn run(ctx: &JobCtx, job: &Job, subject: &Subject) -> anyhow::R
         None => last,
     };
     if let Subject::Image(image) = subject {
-        results.push(checks::tested(unchanged(&sha256, &fetch::digest(ctx, &image.path).await?)));
+        let after = match fetch::digest(ctx, &image.path).await {
+            Err(error) if is_cancelled(&error) => return Err(error),
+            after => after.map_err(|error| format!("{error:#}")),
+        };
+        results.push(checks::tested(unchanged(&sha256, after.as_deref())));
     }
     let results = verdicts::finished(results, &tests.waivers, Utc::now().date_naive());
     let finished = TestsFinished {
@@ -179,15 +183,18 @@ async fn attempts(lab: &Lab<'_>) -> anyhow::Result<Vec<Attempt>> {
     Ok(vec![first, second])
 }
 
-fn unchanged(before: &str, after: &str) -> CheckResult {
-    let is_same = before == after;
+/// `after`: the digest of the file, or why there is none.
+fn unchanged(before: &str, after: Result<&str, &String>) -> CheckResult {
+    let is_same = after == Ok(before);
     CheckResult {
         check: Check::ImageUnchanged,
         verdict: if is_same { CheckVerdict::Passed } else { CheckVerdict::Failed },
-        message: if is_same {
-            String::new()
-        } else {
-            format!("the image's file changed while it was tested: its SHA-256 was {before} and is {after}")
+        message: match after {
+            Ok(_) if is_same => String::new(),
+            Ok(after) => {
+                format!("the image's file changed while it was tested: its SHA-256 was {before} and is {after}")
+            }
+            Err(error) => format!("the image's file can't be read any more: {error}"),
         },
         hint: (!is_same).then(|| "someone else writes to it: test a copy that nobody writes to".to_owned()),
         excerpt: Vec::new(),
@@ -202,5 +209,22 @@ fn flaky(results: &[crate::event::Tested]) -> Failure {
     Failure {
         hint: Some("what failed at first is in the results, and the first boot's console in `test-1`".to_owned()),
         ..Failure::new(format!("tests passed only with a second copy of the image: {shown}{more}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_changed_or_went_away_meanwhile_fails_and_keeps_the_other_results() {
+        let gone = "failed to open `web.qcow2`".to_owned();
+        let told =
+            [Ok("a"), Ok("b"), Err(&gone)].map(|after| unchanged("a", after)).map(|one| (one.verdict, one.message));
+        assert_eq!(told[0], (CheckVerdict::Passed, String::new()));
+        assert_eq!(told[1].0, CheckVerdict::Failed);
+        assert!(told[1].1.ends_with("its SHA-256 was a and is b"), "{told:?}");
+        assert_eq!(told[2].0, CheckVerdict::Failed);
+        assert!(told[2].1.ends_with("can't be read any more: failed to open `web.qcow2`"), "{told:?}");
     }
 }

@@ -16,16 +16,24 @@ fn waiver_of<'a>(result: &Tested, waivers: &'a [Waiver]) -> Option<&'a Waiver> {
     waivers.iter().find(|waiver| waiver.check == check)
 }
 
-/// The results of the second attempt; what passes only now is flaky.
+/// The results of the second attempt; what does not fail any more is flaky, and what nobody could look at fails still.
 pub(super) fn once_more(first: &[Tested], second: Vec<Tested>) -> Vec<Tested> {
     let mut results = second;
-    for result in results.iter_mut().filter(|result| result.verdict == Verdict::Passed) {
+    for result in &mut results {
         let failed = first.iter().find(|failed| failed.verdict == Verdict::Failed && is_same(failed, result));
-        if let Some(failed) = failed {
-            result.verdict = Verdict::Flaky;
-            result.message = format!("passed with a second copy of the image; at first: {}", failed.message);
-            result.hint.clone_from(&failed.hint);
-            result.excerpt.clone_from(&failed.excerpt);
+        let Some(failed) = failed else { continue };
+        match result.verdict {
+            Verdict::Passed => {
+                let message = format!("passed with a second copy of the image; at first: {}", failed.message);
+                *result = Tested { verdict: Verdict::Flaky, message, seconds: result.seconds, ..failed.clone() };
+            }
+            Verdict::Warned => {
+                let (now, then) = (&result.message, &failed.message);
+                let message = format!("only a warning with a second copy of the image ({now}); at first: {then}");
+                *result = Tested { verdict: Verdict::Flaky, message, seconds: result.seconds, ..failed.clone() };
+            }
+            Verdict::Skipped => *result = failed.clone(),
+            _ => {}
         }
     }
     // Such as a connection that broke under the first attempt: nothing in the second one is its counterpart.
@@ -228,5 +236,17 @@ mod tests {
         );
         let counted = counted(&results);
         assert_eq!((counted.verdict, counted.passed, counted.failed), (Verdict::Flaky, 2, 0));
+    }
+
+    #[test]
+    fn what_failed_is_not_forgotten_where_the_second_copy_only_warns_or_can_t_be_looked_at() {
+        let first = [check(Check::Clock, CheckVerdict::Failed), check(Check::KernelOops, CheckVerdict::Failed)];
+        let warned = once_more(&first[1..], vec![check(Check::KernelOops, CheckVerdict::Warned)]);
+        assert_eq!(
+            told(&warned),
+            ["kernel-oops flaky: only a warning with a second copy of the image (it is wrong); at first: it is wrong"]
+        );
+        let skipped = once_more(&first[..1], vec![check(Check::Clock, CheckVerdict::Skipped)]);
+        assert_eq!(told(&skipped), ["clock failed: it is wrong"]);
     }
 }

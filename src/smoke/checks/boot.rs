@@ -42,20 +42,23 @@ pub(super) fn failed_units(facts: &Facts) -> CheckResult {
     if facts.manager == Manager::None {
         return CheckResult::skipped(CHECK, "neither systemd nor OpenRC runs in the guest");
     }
-    if facts.failed.is_empty() {
+    let Some(failed) = &facts.failed else {
+        return CheckResult::skipped(CHECK, "the service manager did not tell in time which units failed");
+    };
+    if failed.is_empty() {
         return CheckResult::passed(CHECK);
     }
-    let what = match (facts.manager, facts.failed.len()) {
+    let what = match (facts.manager, failed.len()) {
         (Manager::OpenRc, 1) => "a service failed or crashed",
         (Manager::OpenRc, _) => "services failed or crashed",
         (_, 1) => "a unit failed",
         (_, _) => "units failed",
     };
-    let logs = facts.failed.iter().flat_map(|unit| {
+    let logs = failed.iter().flat_map(|unit| {
         let lines = facts.unit_logs.get(unit).into_iter().flatten();
         lines.map(move |line| format!("{unit}: {line}"))
     });
-    CheckResult::failed(CHECK, format!("{what}: {}", some(&facts.failed)))
+    CheckResult::failed(CHECK, format!("{what}: {}", some(failed)))
         .hint("mend what fails; disable in a step what this machine does not need")
         .quote(logs)
 }

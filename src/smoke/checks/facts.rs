@@ -20,13 +20,17 @@ pub struct Facts {
     pub(super) target_active: bool,
     /// What it still starts.
     pub(super) jobs: Vec<String>,
-    pub(super) failed: Vec<String>,
+    /// None: the service manager did not tell.
+    pub(super) failed: Option<Vec<String>>,
     /// The last lines of some failed units' journals.
     pub(super) unit_logs: BTreeMap<String, Vec<String>>,
     /// Ordering cycles that the journal tells of.
     pub(super) cycles: Vec<String>,
     /// The kernel's log.
     pub(super) kernel: String,
+    /// Whether files tell when they were changed, and whether they can be searched for.
+    pub(super) has_stat: bool,
+    pub(super) has_find: bool,
     pub(super) boot_id: String,
     /// Seconds of the guest's own clock since 1970, as all times here.
     pub(super) btime: Option<i64>,
@@ -165,6 +169,10 @@ impl Facts {
             "room" => self.room = room_of(text),
             "room-df" => self.room = self.room.or_else(|| room_of_df(text)),
             "devices" => self.devices = lines(text).filter_map(|line| device_of(&line)).collect(),
+            "tools" => {
+                self.has_stat = lines(text).any(|line| line == "stat");
+                self.has_find = lines(text).any(|line| line == "find");
+            }
             "residue" => self.residue.extend(left_of(text)),
             _ => self.take_identity(frame, text),
         }
@@ -201,7 +209,7 @@ impl Facts {
                 self.target_active = lines.next().as_deref() == Some("active");
             }
             "jobs" => self.jobs = lines(text).collect(),
-            "failed" => self.failed = lines(text).filter_map(|line| unit_of(&line)).collect(),
+            "failed" => self.failed = Some(lines(text).filter_map(|line| unit_of(&line)).collect()),
             "unit" => {
                 let mut lines = lines(text);
                 if let Some(unit) = lines.next() {

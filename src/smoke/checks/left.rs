@@ -76,6 +76,9 @@ pub(super) fn residue(facts: &Facts, outside: &Outside<'_>) -> CheckResult {
         Ok(span) => span,
         Err(skipped) => return skipped,
     };
+    if !facts.has_find {
+        return CheckResult::skipped(CHECK, "the guest has no `find`");
+    }
     let left: Vec<_> = facts.residue.iter().filter(|left| span.lacks(left.time)).collect();
     if left.is_empty() {
         return CheckResult::passed(CHECK);
@@ -102,6 +105,9 @@ pub(super) fn residue(facts: &Facts, outside: &Outside<'_>) -> CheckResult {
 fn span(check: Check, facts: &Facts, outside: &Outside<'_>) -> Result<Span, CheckResult> {
     if outside.our_key.is_none() {
         return Err(CheckResult::skipped(check, NOT_OURS));
+    }
+    if !facts.has_stat {
+        return Err(CheckResult::skipped(check, "the guest has no `stat` that tells when files were changed"));
     }
     Span::of(facts, outside).ok_or_else(|| CheckResult::skipped(check, "the guest did not tell its time"))
 }

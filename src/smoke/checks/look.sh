@@ -39,8 +39,11 @@ systemd() {
   target=$(bounded 20 systemctl get-default)
   frame target; printf '%s\n' "$target"; [ "$target" ] && bounded 20 systemctl is-active "$target"
   frame jobs; [ "$state" = starting ] && bounded 20 systemctl list-jobs --no-legend --no-pager | head -n 20
-  failed=$(bounded 20 systemctl list-units --state=failed --plain --no-legend --no-pager --full | head -n 50)
-  frame failed; printf '%s\n' "$failed"
+  # A manager that does not answer has no failed units to tell of: then there is no frame.
+  failed=$(bounded 20 systemctl list-units --state=failed --plain --no-legend --no-pager --full) && {
+    failed=$(printf '%s\n' "$failed" | head -n 50)
+    frame failed; printf '%s\n' "$failed"
+  }
   printf '%s\n' "$failed" | head -n 5 | while read -r unit rest; do
     [ "$unit" = '●' ] && unit=${rest%% *}
     [ "$unit" ] || continue
@@ -220,7 +223,15 @@ residue() {
   done
 }
 
+# What some answers need: without it they are missing, and not empty.
+tools() {
+  frame tools
+  [ "$(stat -L -c %Y /)" ] && echo stat
+  has find && echo find
+}
+
 settle
+tools
 frame manager; printf '%s\n%s\n' "$manager" "$state"
 case $manager in systemd) systemd;; openrc) openrc;; esac
 kernel

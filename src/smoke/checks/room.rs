@@ -41,6 +41,9 @@ pub(super) fn root_grown(facts: &Facts, disk_bytes: u64) -> CheckResult {
     let Some((room, device)) = facts.room.zip(facts.devices.first()) else {
         return CheckResult::skipped(CHECK, "the guest did not tell which disk its root file system is on");
     };
+    if facts.devices.iter().any(|device| device.kind == DeviceKind::Several) {
+        return CheckResult::skipped(CHECK, "the root file system is on several disks");
+    }
     match short(&room, device, &facts.devices, disk_bytes) {
         None => CheckResult::passed(CHECK),
         Some(message) => CheckResult::failed(CHECK, message).hint(

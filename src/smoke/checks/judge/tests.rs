@@ -23,6 +23,10 @@ fn well() -> Facts {
         state: text("running"),
         target: text("graphical.target"),
         target_active: true,
+        failed: Some(Vec::new()),
+        kernel: text("[    0.000000] Linux version 6.12.0"),
+        has_stat: true,
+        has_find: true,
         boot_id: text("boot-1"),
         btime: Some(BOOT + 2),
         now: Some(BOOT + 60),
@@ -146,12 +150,40 @@ fn a_system_that_does_not_arrive() {
 fn failed_units_are_named_with_their_last_words() {
     let facts = changed(|facts| {
         facts.state = "degraded".to_owned();
-        facts.failed = ["a.service", "b.service", "c.mount", "d.timer"].map(str::to_owned).to_vec();
+        facts.failed = Some(["a.service", "b.service", "c.mount", "d.timer"].map(str::to_owned).to_vec());
         facts.unit_logs.insert("a.service".to_owned(), vec!["no such file".to_owned()]);
     });
     let results = judged(&facts);
     assert_eq!(told(&results), "failed-units Failed: units failed: `a.service`, `b.service`, `c.mount` and 1 more");
     assert_eq!(results[1].excerpt, ["a.service: no such file"]);
+}
+
+#[test]
+fn what_the_machine_could_not_tell_has_not_passed() {
+    assert_eq!(
+        with(|facts| facts.failed = None),
+        "failed-units Skipped: the service manager did not tell in time which units failed"
+    );
+    assert_eq!(with(|facts| facts.has_find = false), "residue Skipped: the guest has no `find`");
+    assert_eq!(
+        with(|facts| facts.keys.clear()),
+        "leftover-keys Skipped: no key is where sshd's settings say, not even the test's own"
+    );
+    insta::assert_snapshot!(with(|facts| facts.has_stat = false), @r"
+    baked-host-keys Skipped: the guest has no `stat` that tells when files were changed
+    baked-machine-id Skipped: the guest has no `stat` that tells when files were changed
+    residue Skipped: the guest has no `stat` that tells when files were changed
+    ");
+    insta::assert_snapshot!(with(|facts| facts.kernel.clear()), @r"
+    kernel-panic Skipped: neither the console nor the kernel's log said anything
+    kernel-oops Skipped: neither the console nor the kernel's log said anything
+    emergency-shell Skipped: neither the console nor the kernel's log said anything
+    ordering-cycle Skipped: neither the console nor the kernel's log said anything
+    out-of-memory Skipped: neither the console nor the kernel's log said anything
+    file-system-errors Skipped: neither the console nor the kernel's log said anything
+    ");
+    let several = changed(|facts| facts.devices = vec![device(DeviceKind::Several, "dm-0", 3 * GIBIBYTE)]);
+    assert_eq!(told(&[grown(&several, 4 * GIBIBYTE)]), "root-grown Skipped: the root file system is on several disks");
 }
 
 #[test]
