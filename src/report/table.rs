@@ -394,6 +394,21 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_only_tests_speaks_of_no_builds_and_shows_no_files() {
+        let mut events = tested_run();
+        events.retain(|event| !matches!(event.event, Body::Artifact(_)));
+        for event in &mut events {
+            if let Body::JobStarted { tests_only, .. } = &mut event.event {
+                *tests_only = true;
+            }
+        }
+        let text = table(&events, false);
+        assert!(text.lines().any(|line| line.trim_end() == "job       result    time  tests"), "{text}");
+        let last = "The tests of 2 of 3 jobs passed in 50.0s. Logs, consoles and journals are in ovenbird-out/<job>/.";
+        assert_eq!(text.lines().last(), Some(last));
+    }
+
+    #[test]
     fn the_table_shows_what_tests_came_to() {
         insta::assert_snapshot!(table(&tested_run(), false), @"
 
