@@ -67,6 +67,9 @@ pub enum Body {
     JobStarted {
         name: String,
         platform: String,
+        /// Nothing is built: what is there already is tested.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        tests_only: bool,
     },
     /// A job's process has ended, whatever the reason.
     JobFinished(Box<JobFinished>),

@@ -271,7 +271,7 @@ fn a_file_that_would_be_endless_is_refused_at_once() {
 #[test]
 fn a_matcher_or_an_attribute_of_a_wrong_type_is_told_with_its_line() {
     for (text, line, says) in [
-        ("file:\n  - /x\n", 1, "`file` is a mapping"),
+        ("file:\n  - /x\n", 1, "expected a mapping for `file`, found a list"),
         ("dns:\n  a.b:\n    resolvable: true\n    server: [1]\n", 4, "this is a text"),
         ("dns:\n  a.b:\n    resolvable: true\n    timeout: soon\n", 4, "this is a number of milliseconds or attempts"),
         ("matching:\n  a:\n    content: 1\n    matches: {xml: {xpath: 'count(//a'}}\n", 4, "character 10: `,` or `)`"),

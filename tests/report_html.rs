@@ -51,7 +51,7 @@ impl Script {
 
     /// From the job's start to its steps.
     fn begin(&mut self, name: &str, begin: f64) {
-        self.at(begin, Body::JobStarted { name: name.to_owned(), platform: "qemu".to_owned() });
+        self.at(begin, Body::JobStarted { name: name.to_owned(), platform: "qemu".to_owned(), tests_only: false });
         for (phase, begin, seconds) in [(Phase::Source, begin, 14.0), (Phase::Boot, begin + 14.0, 26.0)] {
             self.at(begin, Body::PhaseStarted { phase });
             self.at(begin + seconds / 2.0, output(None, Stream::Console, "[  OK  ] Reached target network.target"));

@@ -180,7 +180,7 @@ fn events_of(manifest: &Manifest) -> Vec<Event> {
     let mut time = manifest.started;
     let event = |time: DateTime<Utc>, event| Event { v: WIRE_VERSION, time, job: Some(manifest.job.clone()), event };
     let (name, platform) = (manifest.name.clone(), manifest.platform.clone());
-    let mut events = vec![event(time, Body::JobStarted { name, platform })];
+    let mut events = vec![event(time, Body::JobStarted { name, platform, tests_only: false })];
     for phase in &manifest.phases {
         events.push(event(time, Body::PhaseStarted { phase: phase.name }));
         if phase.name == Phase::Steps {

@@ -213,7 +213,7 @@ pub(super) fn take(out: &Utf8Path, jobs: &[JobId]) -> anyhow::Result<Vec<File>> 
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => anyhow::bail!(Explained(Failure {
                 hint: Some("wait until it has ended, or give one of them another folder with --out".to_owned()),
-                ..Failure::new(format!("another run is building the job `{job}` into `{folder}`"))
+                ..Failure::new(format!("another run is at work on the job `{job}` in `{folder}`"))
             })),
             // Some network file systems can't lock folders.
             Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
@@ -268,7 +268,7 @@ mod tests {
         let first = take(out, std::slice::from_ref(&a)).unwrap();
         let other = take(out, std::slice::from_ref(&b)).unwrap();
         let error = take(out, &[b.clone(), a.clone()]).unwrap_err();
-        assert!(error.to_string().contains("another run is building the job `b`"), "{error}");
+        assert!(error.to_string().contains("another run is at work on the job `b`"), "{error}");
         drop((first, other));
         take(out, &[a, b]).unwrap();
     }

@@ -100,6 +100,22 @@ fn waived(text: &str) -> Result<(Check, String), String> {
 }
 
 impl TestArgs {
+    /// The same, as words of a command line.
+    fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut add = |option: &str, value: &str| words.push(format!("{option} {}", quoted(value)));
+        self.goss.iter().for_each(|file| add("--goss", file.as_str()));
+        self.goss_vars.iter().for_each(|file| add("--vars", file.as_str()));
+        if !self.goss_vars_inline.is_empty() {
+            add("--vars-inline", &self.goss_vars_inline);
+        }
+        if let Some(level) = self.level {
+            add("--level", level.as_str());
+        }
+        self.waive.iter().for_each(|(check, reason)| add("--waive", &format!("{}={reason}", check.as_str())));
+        words
+    }
+
     /// A definition's tests, with what was given in their place.
     fn applied(&self, planned: Option<Tests>, resources: Option<&Vec<Resource>>, file: &Utf8Path) -> Tests {
         let planned = planned.unwrap_or_else(|| Tests::new(Level::Standard));
@@ -296,10 +312,12 @@ fn setting(args: &Args, chosen: &Chosen, folders: &Folders) -> Setting {
     let given = ci::Given { planning: &args.load, out: &args.out, secrets: &chosen.secrets };
     let setting = ci::setting(&environment, &real, &given);
     let command = if chosen.has_definition {
-        setting.command.replacen("ovenbird build", "ovenbird test", 1)
+        let words = args.tests.words().into_iter().map(|word| format!(" {word}")).collect::<String>();
+        setting.command.replacen("ovenbird build", "ovenbird test", 1) + &words
     } else {
         // Reports add the job's name, which is none that this command knows.
-        let words = args.host.words().into_iter().chain(args.targets.iter().map(|target| quoted(target)));
+        let targets = args.targets.iter().map(|target| quoted(target));
+        let words = args.host.words().into_iter().chain(args.tests.words()).chain(targets);
         format!("ovenbird test {} #", words.collect::<Vec<_>>().join(" "))
     };
     Setting { command, ..setting }
@@ -530,6 +548,14 @@ mod tests {
         assert_eq!((tests.level, tests.retry_timeout, tests.timeout, tests.boot_budget), (Level::Full, 90, 77, None));
         let waivers: Vec<_> = tests.waivers.iter().map(|waiver| (waiver.check, waiver.reason.as_str())).collect();
         assert_eq!(waivers, [(Check::Residue, "old"), (Check::Clock, "set by the host")]);
+    }
+
+    #[test]
+    fn the_command_that_tests_again_asks_for_the_same() {
+        let words =
+            ["web", "--goss", "a b.yaml", "--vars-inline", "p: 80", "--level", "full", "--waive", "clock=host's"];
+        let again = parsed(&words).tests.words().join(" ");
+        assert_eq!(again, r"--goss 'a b.yaml' --vars-inline 'p: 80' --level full --waive 'clock=host'\''s'");
     }
 
     #[test]

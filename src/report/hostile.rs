@@ -97,7 +97,7 @@ fn run_saying(text: &str) -> Vec<Event> {
     let mut events = vec![at(0.0, None, Body::RunStarted { run: text(), version: text(), jobs, cells })];
     for (job, outcome) in [("a", Outcome::Failure), ("b", Outcome::Success)] {
         let bodies = [
-            Body::JobStarted { name: text(), platform: text() },
+            Body::JobStarted { name: text(), platform: text(), tests_only: false },
             Body::Note { text: text() },
             Body::PhaseStarted { phase: Phase::Boot },
             Body::Accelerator { accelerator: text(), reason: text() },

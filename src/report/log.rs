@@ -92,7 +92,7 @@ pub(super) fn entry(event: &Event) -> String {
 
 fn body(body: &Body) -> Vec<String> {
     let line = match body {
-        Body::JobStarted { name, platform } => format!("== job: {} on {}", text::line(name), text::line(platform)),
+        Body::JobStarted { name, platform, .. } => format!("== job: {} on {}", text::line(name), text::line(platform)),
         Body::JobFinished(end) => {
             let reason = end.reason.as_deref().map(|reason| format!(": {}", text::line(reason))).unwrap_or_default();
             format!("== job: {} after {}{reason}", text::outcome(end.outcome), text::duration(end.seconds))

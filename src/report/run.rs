@@ -29,6 +29,8 @@ pub(super) struct Job {
     /// The definition's name, and the platform; empty before it begins.
     pub(super) name: String,
     pub(super) platform: String,
+    /// Nothing was built, only tested.
+    pub(super) tests_only: bool,
     pub(super) begin: Option<DateTime<Utc>>,
     /// In the order in which they began.
     pub(super) parts: Vec<Part>,
@@ -125,6 +127,35 @@ impl Run {
     pub(super) fn count(&self, outcome: Option<Outcome>) -> usize {
         self.jobs.iter().filter(|job| job.outcome() == outcome).count()
     }
+
+    /// Nothing is built in this run: what is there already is tested.
+    pub(super) fn is_test(&self) -> bool {
+        self.jobs.iter().any(|job| job.tests_only)
+    }
+
+    /// How many images were built whose tests failed.
+    pub(super) fn red(&self) -> usize {
+        self.jobs.iter().filter(|job| job.is_red()).count()
+    }
+
+    /// What the run came to, in one line: `1 of 3 jobs built, tests of 1 failed, 1 cancelled`.
+    pub(super) fn headline(&self) -> String {
+        let jobs = if self.jobs.len() == 1 { "job" } else { "jobs" };
+        let (green, red, failed) = (self.count(Some(Outcome::Success)), self.red(), self.count(Some(Outcome::Failure)));
+        let counts = match self.is_test() {
+            true => [(0, ""), (failed, "failed")],
+            false => [(red, "with failed tests"), (failed.saturating_sub(red), "failed")],
+        };
+        let others = [
+            (self.count(Some(Outcome::Cancelled)), "cancelled"),
+            (self.count(Some(Outcome::Skipped)), "skipped"),
+            (self.count(None), "did not end"),
+        ];
+        let counts = counts.into_iter().chain(others).filter(|(count, _)| *count > 0);
+        let rest: String = counts.map(|(count, word)| format!(", {count} {word}")).collect();
+        let (done, word) = if self.is_test() { (green, "passed") } else { (green + red, "built") };
+        format!("{done} of {} {jobs} {word}{rest}", self.jobs.len())
+    }
 }
 
 /// The same trouble in one job or several.
@@ -204,6 +235,7 @@ impl Job {
             cell,
             name,
             platform,
+            tests_only: false,
             begin,
             parts,
             troubles,
@@ -222,6 +254,11 @@ impl Job {
     }
 
     /// What made the job, or a step of it, fail.
+    /// The image was tested, and is not good.
+    pub(super) fn is_red(&self) -> bool {
+        self.tested.as_ref().is_some_and(|end| end.verdict == Verdict::Failed)
+    }
+
     pub(super) fn failures(&self) -> impl Iterator<Item = &Trouble> {
         self.troubles.iter().filter(|trouble| trouble.severity == Severity::Error)
     }
@@ -233,7 +270,8 @@ impl Job {
 
     fn take(&mut self, event: &Event) {
         match &event.event {
-            Body::JobStarted { name, platform } => {
+            Body::JobStarted { name, platform, tests_only } => {
+                self.tests_only = *tests_only;
                 (self.name, self.platform, self.begin) = (name.clone(), platform.clone(), Some(event.time));
             }
             Body::JobFinished(end) => self.finished(end),

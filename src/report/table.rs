@@ -11,7 +11,7 @@ use super::run::{Job, Run, What};
 use super::sinks::{Sink, write_unless_closed};
 use super::text::{self, Paint};
 use super::{failure, log, verdict};
-use crate::event::{Event, Failure, Outcome, Phase, StepFinished, Verdict};
+use crate::event::{Event, Failure, Outcome, Phase, StepFinished};
 
 /// Digits of a digest that tell two files apart at a glance; `SHA256SUMS` has all of them.
 const SHORT_DIGEST: usize = 12;
@@ -42,8 +42,9 @@ impl<W: Write + Send> Table<W> {
     }
 
     fn results(&self) -> String {
-        let has_tests = self.run.jobs.iter().any(|job| job.tested.is_some());
+        let has_tests = self.run.is_test() || self.run.jobs.iter().any(|job| job.tested.is_some());
         let mut grid = match has_tests {
+            _ if self.run.is_test() => Grid::new(&["job", "result", "time", "tests"], &[2]),
             true => Grid::new(&["job", "result", "time", "tests", "artifact", "size", "sha256"], &[2, 5]),
             false => Grid::new(&["job", "result", "time", "artifact", "size", "sha256"], &[2, 4]),
         };
@@ -135,8 +136,7 @@ impl<W: Write + Send> Table<W> {
             }
             lines.push(format!("  log: {}", log::path(&self.out, &job.id)));
             let setting = Setting { out: self.out.clone(), ..Setting::default() };
-            let is_test = job.tested.as_ref().is_some_and(|end| end.verdict == Verdict::Failed);
-            let command = verdict::boot_command(job, &setting).filter(|_| is_test);
+            let command = verdict::boot_command(job, &setting).filter(|_| job.is_red());
             lines.extend(command.map(|command| format!("  look around: {command}")));
         }
         if lines.is_empty() {
@@ -146,20 +146,24 @@ impl<W: Write + Send> Table<W> {
     }
 
     fn verdict(&self) -> String {
-        let built = self.run.count(Some(Outcome::Success));
-        let time = self.run.end.map(|(_, seconds)| format!(" in {}", text::duration(seconds))).unwrap_or_default();
-        let jobs = if self.run.jobs.len() == 1 { "job" } else { "jobs" };
-        let files = match built {
+        let run = &self.run;
+        let time = run.end.map(|(_, seconds)| format!(" in {}", text::duration(seconds))).unwrap_or_default();
+        let (jobs, number) = (if run.jobs.len() == 1 { "job" } else { "jobs" }, run.jobs.len());
+        let (green, red) = (run.count(Some(Outcome::Success)), run.red());
+        if run.is_test() {
+            let kept = format!("Logs, consoles and journals are in {}/<job>/.", self.out);
+            return format!("The tests of {green} of {number} {jobs} passed{time}. {kept}\n");
+        }
+        let files = match green + red {
             0 => String::new(),
             _ => format!(" Files and full digests (SHA256SUMS) are in {}/<job>/.", self.out),
         };
-        let is_red = |job: &&Job| job.tested.as_ref().is_some_and(|end| end.verdict == Verdict::Failed);
-        let tests = match self.run.jobs.iter().filter(is_red).count() {
+        let tests = match red {
             0 => String::new(),
             1 => ", and the tests of 1 image failed".to_owned(),
             red => format!(", and the tests of {red} images failed"),
         };
-        format!("Built {built} of {} {jobs}{time}{tests}.{files}\n", self.run.jobs.len())
+        format!("Built {} of {number} {jobs}{time}{tests}.{files}\n", green + red)
     }
 }
 
@@ -390,6 +394,21 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_only_tests_speaks_of_no_builds_and_shows_no_files() {
+        let mut events = tested_run();
+        events.retain(|event| !matches!(event.event, Body::Artifact(_)));
+        for event in &mut events {
+            if let Body::JobStarted { tests_only, .. } = &mut event.event {
+                *tests_only = true;
+            }
+        }
+        let text = table(&events, false);
+        assert!(text.lines().any(|line| line.trim_end() == "job       result    time  tests"), "{text}");
+        let last = "The tests of 2 of 3 jobs passed in 50.0s. Logs, consoles and journals are in ovenbird-out/<job>/.";
+        assert_eq!(text.lines().last(), Some(last));
+    }
+
+    #[test]
     fn the_table_shows_what_tests_came_to() {
         insta::assert_snapshot!(table(&tested_run(), false), @"
 
@@ -411,7 +430,7 @@ mod tests {
           log: ovenbird-out/red/log.txt
           look around: ovenbird boot ovenbird-out/red/red.qcow2
 
-        Built 2 of 3 jobs in 50.0s, and the tests of 1 image failed. Files and full digests (SHA256SUMS) are in ovenbird-out/<job>/.
+        Built 3 of 3 jobs in 50.0s, and the tests of 1 image failed. Files and full digests (SHA256SUMS) are in ovenbird-out/<job>/.
         ");
     }
 }

@@ -82,7 +82,8 @@ fn kept(file: &str, kind: KeptKind) -> Body {
 pub(super) fn scripted_run() -> Vec<Event> {
     let ids = ["web-bookworm", "web-trixie", "crash", "late", "never"];
     let jobs = ids.map(|id| JobId(id.to_owned())).to_vec();
-    let started = |name: &str| Body::JobStarted { name: name.to_owned(), platform: "qemu".to_owned() };
+    let started =
+        |name: &str| Body::JobStarted { name: name.to_owned(), platform: "qemu".to_owned(), tests_only: false };
     let cells = BTreeMap::new();
     let begun = Body::RunStarted { run: "r-7f3a".into(), version: "0.1.0".into(), jobs, cells };
     let mut events = vec![at(0.0, None, begun)];
@@ -209,7 +210,7 @@ fn tested_job(id: &str, tests: Vec<Tested>, verdict: Verdict) -> Vec<Event> {
     };
     let finished = JobFinished { outcome, seconds: 45.0, reason, manifest: None, verdict: Some(verdict) };
     let mut bodies = vec![
-        (0.0, Body::JobStarted { name: "web".into(), platform: "qemu".into() }),
+        (0.0, Body::JobStarted { name: "web".into(), platform: "qemu".into(), tests_only: false }),
         (0.0, Body::PhaseStarted { phase: Phase::Convert }),
         (10.0, artifact(&image, "qcow2", 168_820_736, 'c')),
         (10.0, Body::PhaseFinished { phase: Phase::Convert, seconds: 10.0 }),

@@ -215,7 +215,9 @@ impl Supervisor<'_> {
 
     async fn start(&mut self, id: &JobId) {
         let Some(job) = self.config.jobs.iter().find(|job| job.id == *id).cloned() else { return };
-        self.tell(Some(id), Body::JobStarted { name: job.name.clone(), platform: job.platform.builder().to_owned() });
+        let tests_only = matches!(self.config.tasks.get(id), Some(Task::Test { .. }));
+        let (name, platform) = (job.name.clone(), job.platform.builder().to_owned());
+        self.tell(Some(id), Body::JobStarted { name, platform, tests_only });
         match Handle::start(&self.config, job, &self.journal, self.sender.clone()) {
             Ok(handle) => {
                 let now = Instant::now();

@@ -376,7 +376,7 @@ mod tests {
     }
 
     fn started() -> Body {
-        Body::JobStarted { name: "web".to_owned(), platform: "qemu".to_owned() }
+        Body::JobStarted { name: "web".to_owned(), platform: "qemu".to_owned(), tests_only: false }
     }
 
     #[test]

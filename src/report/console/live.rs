@@ -425,7 +425,7 @@ mod tests {
             None,
             Body::RunStarted { run: "r".into(), version: "0".into(), jobs, cells: [].into() },
         ));
-        let started = || Body::JobStarted { name: "web".into(), platform: "qemu".into() };
+        let started = || Body::JobStarted { name: "web".into(), platform: "qemu".into(), tests_only: false };
         let download = Body::Progress {
             what: "download `debian-13-generic-amd64.qcow2`".into(),
             done: 400 << 20,
@@ -500,7 +500,11 @@ mod tests {
         let screen = Screen::new(100);
         let mut sink = live(&screen, Detail::Steps);
         let job = Some("web");
-        sink.on_event(&at(0.0, job, Body::JobStarted { name: "web".into(), platform: "qemu".into() }));
+        sink.on_event(&at(
+            0.0,
+            job,
+            Body::JobStarted { name: "web".into(), platform: "qemu".into(), tests_only: false },
+        ));
         sink.on_event(&at(0.0, job, Body::StepStarted { step: 0, name: "Talk".into() }));
         for line in 0..TAIL_LINES + 2 {
             let line = format!("line {line}");

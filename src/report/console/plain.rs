@@ -112,7 +112,10 @@ pub(super) fn sentence(body: &Body) -> Option<String> {
             let jobs = if jobs.len() == 1 { "1 job".to_owned() } else { format!("{} jobs", jobs.len()) };
             format!("Version {}, run {}: {jobs}.", text::line(version), text::line(run))
         }
-        Body::JobStarted { name, platform } => format!("Building {} on {}.", text::line(name), text::line(platform)),
+        Body::JobStarted { name, tests_only: true, .. } => format!("Testing {}.", text::line(name)),
+        Body::JobStarted { name, platform, .. } => {
+            format!("Building {} on {}.", text::line(name), text::line(platform))
+        }
         Body::JobFinished(end) => {
             let reason = end.reason.as_deref().map(|reason| format!(": {}", text::line(reason))).unwrap_or_default();
             format!("== {} after {}{reason}", text::outcome(end.outcome), text::duration(end.seconds))
@@ -178,7 +181,7 @@ pub(super) fn activity(phase: Phase) -> &'static str {
         Phase::Seal => "Sealing the machine and shutting it down.",
         Phase::Inspect => "Inspecting the finished disk.",
         Phase::Convert => "Writing the output files.",
-        Phase::Test => "Testing a copy of the finished image.",
+        Phase::Test => "Running the tests.",
     }
 }
 
@@ -300,7 +303,7 @@ mod tests {
             excerpt: vec![evil.into()],
             ..Failure::default()
         };
-        let started = Body::JobStarted { name: evil.into(), platform: evil.into() };
+        let started = Body::JobStarted { name: evil.into(), platform: evil.into(), tests_only: false };
         let events = [
             Body::Note { text: evil.into() },
             Body::Output { step: None, stream: Stream::Stdout, line: evil.into() },
@@ -350,7 +353,7 @@ mod tests {
         green | Writing the output files.
         green | Wrote green.qcow2 (161.0 MiB).
         green | Done: convert took 10.0s.
-        green | Testing a copy of the finished image.
+        green | Running the tests.
         green | Kept test-1/console.txt: the machine's console.
         green | Kept test-1/journal.txt: the guest's own log.
         green | waived: check grown: the disk is filled on purpose (until 2027-01-31)
@@ -362,7 +365,7 @@ mod tests {
         red | Writing the output files.
         red | Wrote red.qcow2 (161.0 MiB).
         red | Done: convert took 10.0s.
-        red | Testing a copy of the finished image.
+        red | Running the tests.
         red | Kept test-1/console.txt: the machine's console.
         red | Kept test-1/journal.txt: the guest's own log.
         red | error: check failed-units: app.service has failed
@@ -377,7 +380,7 @@ mod tests {
         unsteady | Writing the output files.
         unsteady | Wrote unsteady.qcow2 (161.0 MiB).
         unsteady | Done: convert took 10.0s.
-        unsteady | Testing a copy of the finished image.
+        unsteady | Running the tests.
         unsteady | Kept test-1/console.txt: the machine's console.
         unsteady | Kept test-1/journal.txt: the guest's own log.
         unsteady | warning: flaky: http http://localhost/: status: expected 200, found 502

@@ -53,18 +53,9 @@ fn pieces(run: &Run, setting: &Setting) -> Vec<String> {
 }
 
 fn headline(run: &Run) -> String {
-    let built = run.count(Some(Outcome::Success));
-    let counts = [
-        (Some(Outcome::Failure), "failed"),
-        (Some(Outcome::Cancelled), "cancelled"),
-        (Some(Outcome::Skipped), "skipped"),
-        (None, "did not end"),
-    ];
-    let counts = counts.into_iter().map(|(outcome, word)| (run.count(outcome), word)).filter(|(count, _)| *count > 0);
-    let rest: String = counts.map(|(count, word)| format!(", {count} {word}")).collect();
-    let jobs = if run.jobs.len() == 1 { "job" } else { "jobs" };
+    let what = if run.is_test() { "Tests of machine images" } else { "Machine images" };
     let took = run.end.map(|(_, seconds)| format!(" in {}", text::duration(seconds))).unwrap_or_default();
-    format!("## Machine images: {built} of {} {jobs} built{rest}{took}\n\n", run.jobs.len())
+    format!("## {what}: {}{took}\n\n", run.headline())
 }
 
 fn jobs(run: &Run) -> Vec<String> {
@@ -231,7 +222,8 @@ fn timeline(run: &Run) -> Option<String> {
 
 fn reproduce(run: &Run, setting: &Setting) -> String {
     let job = run.jobs.first().map(|job| job.id.0.as_str()).unwrap_or_default();
-    format!("### Build it on your machine\n\nIn the root of the repository, for each job its name:\n\n{}", {
+    let verb = if run.is_test() { "Test" } else { "Build" };
+    format!("### {verb} it on your machine\n\nIn the root of the repository, for each job its name:\n\n{}", {
         block("sh", &[command(setting, job)])
     })
 }
@@ -368,7 +360,7 @@ mod tests {
         let (name, outcome) = ("Install nginx".to_owned(), Outcome::Cancelled);
         let end = crate::event::StepFinished { step: 1, name, outcome, conclusion: outcome, seconds: 2.0, attempts: 1 };
         let events = [
-            Body::JobStarted { name: "web".to_owned(), platform: "qemu".to_owned() },
+            Body::JobStarted { name: "web".to_owned(), platform: "qemu".to_owned(), tests_only: false },
             Body::PhaseStarted { phase: Phase::Steps },
             Body::StepStarted { step: 1, name: "Install nginx".to_owned() },
             Body::StepFinished(end),
@@ -409,7 +401,7 @@ mod tests {
     #[test]
     fn a_summary_tells_what_tests_came_to() {
         insta::assert_snapshot!(render(&run(&tested_run()), &setting(), LONGEST), @r#"
-        ## Machine images: 2 of 3 jobs built, 1 failed in 50.0s
+        ## Machine images: 3 of 3 jobs built, 1 with failed tests in 50.0s
 
         | Job | Result | Time | Slowest part | Files |
         | --- | --- | ---: | --- | ---: |

@@ -52,7 +52,7 @@ mod tests {
     fn links_stay_below_gitlabs_limit() {
         let mut run = Run::default();
         for job in 0..1000 {
-            let started = Body::JobStarted { name: "web".to_owned(), platform: "qemu".to_owned() };
+            let started = Body::JobStarted { name: "web".to_owned(), platform: "qemu".to_owned(), tests_only: false };
             run.take(&at(0.0, Some(&format!("job-{job}")), started));
         }
         let text = report(&run, &Setting::default(), "https://gitlab.test/-/jobs/1").to_string();

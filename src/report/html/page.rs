@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-use super::parts::{anchor, block, fit, icon, name, word};
+use super::parts::{anchor, block, fit, icon, name};
 use super::{grid, results, timeline};
-use crate::event::{JobId, Outcome};
+use crate::event::JobId;
 use crate::report::ci::Setting;
 use crate::report::run::{Merged, Run, Severity};
 use crate::report::text;
@@ -35,7 +35,7 @@ pub(super) fn before_jobs(run: &Run, setting: &Setting) -> String {
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
             meta name="referrer" content="no-referrer";
-            title { (headline(run)) " – " (title) }
+            title { (run.headline()) " – " (title) }
             style { (PreEscaped(STYLE)) }
         }
         (PreEscaped("<body>\n"))
@@ -116,16 +116,6 @@ fn title(run: &Run) -> String {
     name(title.unwrap_or("Machine images"))
 }
 
-fn headline(run: &Run) -> String {
-    let built = run.count(Some(Outcome::Success));
-    let counts = [Some(Outcome::Failure), Some(Outcome::Cancelled), Some(Outcome::Skipped), None];
-    let counts = counts.map(|outcome| (run.count(outcome), word(outcome)));
-    let rest: String =
-        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!(", {count} {word}")).collect();
-    let jobs = if run.jobs.len() == 1 { "job" } else { "jobs" };
-    format!("{built} of {} {jobs} built{rest}", run.jobs.len())
-}
-
 fn header(run: &Run, title: &str) -> Markup {
     let outcome = run.end.map(|(outcome, _)| outcome);
     html! {
@@ -133,7 +123,7 @@ fn header(run: &Run, title: &str) -> Markup {
             div.inner {
                 div {
                     h1 { (icon(outcome)) (title) }
-                    p { (headline(run))
+                    p { (run.headline())
                         @if let Some((_, seconds)) = run.end { " in " (text::duration(seconds)) }
                         @if let Some(begin) = run.begin {
                             span.dim { ", " time datetime=(begin.to_rfc3339()) { (begin.format("%Y-%m-%d %H:%M UTC")) } }

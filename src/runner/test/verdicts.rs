@@ -79,7 +79,12 @@ fn waive(results: &mut Vec<Tested>, waiver: &Waiver, today: NaiveDate) {
     let Some(result) = place.map(|place| &mut results[place]) else { return };
     if matches!(result.verdict, Verdict::Failed | Verdict::Warned | Verdict::Flaky) {
         result.verdict = Verdict::Waived;
-        result.message = format!("{} (waived until {}: {})", result.message, waiver.until, waiver.reason);
+        let until = match waiver.until {
+            // Of the command line.
+            NaiveDate::MAX => String::new(),
+            until => format!(" until {until}"),
+        };
+        result.message = format!("{} (waived{until}: {})", result.message, waiver.reason);
         result.place = Some(waiver.place.clone());
     }
 }

@@ -76,7 +76,11 @@ impl Reader<'_> {
             Yaml::Mapping(mapping) => mapping,
             Yaml::Null => return Vec::new(),
             _ => {
-                self.wrong(route, format!("{what} is a mapping"));
+                let found = match value {
+                    Yaml::Sequence(_) => "a list",
+                    _ => "a single value",
+                };
+                self.wrong(route, format!("expected a mapping for {what}, found {found}"));
                 return Vec::new();
             }
         };
@@ -133,7 +137,7 @@ impl Reader<'_> {
                 self.attribute(&mut resource, fields, &key, value, &route);
             }
         }
-        resource.assertions = self.assertions(fields, &resource, &written);
+        resource.assertions = self.assertions(fields, &resource, &route, &written);
         Some(resource)
     }
 
@@ -168,7 +172,13 @@ impl Reader<'_> {
         meta
     }
 
-    fn assertions(&mut self, fields: &Type, resource: &Resource, written: &[(String, &Yaml, Route)]) -> Vec<Assertion> {
+    fn assertions(
+        &mut self,
+        fields: &Type,
+        resource: &Resource,
+        route: &Route,
+        written: &[(String, &Yaml, Route)],
+    ) -> Vec<Assertion> {
         let mut assertions = Vec::new();
         for one in fields.assertions {
             // The present name counts when both are written.
@@ -184,6 +194,7 @@ impl Reader<'_> {
                 }
                 // It has a result all the same, which says that the attribute is missing.
                 None if is_required(one.is) => {
+                    self.missing(fields, resource, one.key, route);
                     let place = resource.place.clone();
                     assertions.push(Assertion { property: one.property, expected: Value::Null, place });
                 }
@@ -320,6 +331,22 @@ impl Reader<'_> {
     fn unknown(&mut self, what: &str, key: &str, route: &Route, known: impl Iterator<Item = &'static str>) {
         let unknown = Diagnostic::error("unknown-key", format!("{what} has no attribute `{key}`"));
         self.diagnostics.push(unknown.at(Place::Key(route.clone())).nearest(key, "attributes", known));
+    }
+
+    /// goss tells this when it runs; here it is known before an image is built for an hour.
+    fn missing(&mut self, fields: &Type, resource: &Resource, key: &str, route: &Route) {
+        if resource.skip {
+            return;
+        }
+        let message = format!("the {} `{}` has no `{key}`, without which it always fails", fields.key, resource.id);
+        let value = match key {
+            "status" => "200",
+            "exit-status" => "0",
+            "value" | "matches" => "…",
+            _ => "true",
+        };
+        let warning = Diagnostic::warning("missing-key", message).at(Place::Key(route.clone()));
+        self.diagnostics.push(warning.help(format!("add `{key}: {value}`")));
     }
 
     fn wrong(&mut self, route: &Route, message: String) {

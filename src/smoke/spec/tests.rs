@@ -225,3 +225,16 @@ fn resources_in_another_file_are_read_with_what_its_expressions_give_on_its_own_
     assert_eq!(port.assertions.iter().map(|one| one.property).collect::<Vec<_>>(), ["listening"]);
     assert_eq!(expected(&file.resources[1], "uid"), Some(json!(80)));
 }
+
+#[test]
+fn what_always_fails_is_told_before_it_is_tried() {
+    assert_snapshot!(told("file: { /a: { mode: '0644' }, /b: { mode: '0644', skip: true } }\n"), @"
+    warning[missing-key]: the file `/a` has no `exists`, without which it always fails
+     --> goss.yaml:1:9
+      |
+    1 | file: { /a: { mode: '0644' }, /b: { mode: '0644', skip: true } }
+      |         ^^
+      |
+      = help: add `exists: true`
+    ");
+}
