@@ -314,12 +314,21 @@ fn json(value: &impl Serialize) -> anyhow::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// A new file in the place of what an earlier write left, or of a link that someone brought along: it leads elsewhere.
+pub(crate) fn part_file(path: &Utf8Path) -> std::io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    File::create_new(path)
+}
+
 /// Replaces a file, so that a reader sees the old content or the new, and a kill leaves one of them.
 pub(super) fn replace(path: &Utf8Path, content: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(Utf8Path::new("."));
     let part = folder.join(format!(".{}.part", path.file_name().unwrap_or("file")));
     let write = || {
-        let mut file = File::create(&part)?;
+        let mut file = part_file(&part)?;
         file.write_all(content)?;
         file.sync_all()?;
         std::fs::rename(&part, path)?;
@@ -470,6 +479,18 @@ mod tests {
         std::fs::remove_file(out.join("b/web.qcow2")).unwrap();
         assert_eq!(entries(&Images::update(out, "web", vec![]).unwrap()), ["a new"]);
         assert_eq!(entries(&Images::update(out, "other", vec![manifest("c", "c")]).unwrap()), ["c c"]);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_part_is_not_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let (elsewhere, path) = (folder.join("elsewhere"), folder.join("manifest.json"));
+        std::fs::write(&elsewhere, "mine").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.join(".manifest.json.part")).unwrap();
+        manifest("web", "a").write(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "mine");
+        assert!(!path.is_symlink() && Manifest::read(&path).is_ok());
     }
 
     #[test]

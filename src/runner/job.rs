@@ -23,7 +23,7 @@ use crate::guest::local::Local;
 use crate::image::inspect::Inspection;
 use crate::image::manifest::Tests;
 use crate::image::seal::Sealed;
-use crate::image::{convert, inspect, seal};
+use crate::image::{convert, inspect, manifest, seal};
 use crate::journal::cleanup::Places;
 use crate::journal::{Journal, Resource};
 use crate::plan::job::{Compression, DiskFormat, Job, Output};
@@ -284,7 +284,7 @@ fn disarm_console(folder: &Utf8Path) -> anyhow::Result<()> {
     let part = folder.join(".console.txt.part");
     let rewrite = || {
         let mut reader = BufReader::new(File::open(&path)?);
-        let mut writer = BufWriter::new(File::create(&part)?);
+        let mut writer = BufWriter::new(manifest::part_file(&part)?);
         let mut line = Vec::new();
         while reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? > 0 {
             writeln!(writer, "{}", disarmed(&clean_line(&line)))?;
