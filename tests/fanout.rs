@@ -414,7 +414,10 @@ fn an_image_whose_tests_failed_is_told_by_exit_status_3() {
     assert_eq!(ran.status, 3, "{}", ran.stderr);
     assert!(ran.stdout.contains("1 failed of 42") && ran.stdout.contains("trixie-small: service nginx: running"));
     let summary = checkout.read("summary");
-    assert!(summary.contains("❌ tests failed") && summary.contains("2 of 3 jobs built"), "{summary}");
+    assert!(
+        summary.contains("❌ tests failed") && summary.contains("3 of 3 jobs built, 1 with failed tests"),
+        "{summary}"
+    );
     assert!(summary.contains("ovenbird boot ovenbird-out/trixie-small/web.qcow2"), "{summary}");
     let outputs = outputs(&checkout.read("output"));
     assert_eq!(outputs["job-id"], "bookworm-small trixie-large", "no later step is handed it");

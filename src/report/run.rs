@@ -138,7 +138,7 @@ impl Run {
         self.jobs.iter().filter(|job| job.is_red()).count()
     }
 
-    /// What the run came to, in one line: `1 of 3 jobs built, tests of 1 failed, 1 cancelled`.
+    /// What the run came to, in one line: `2 of 3 jobs built, 1 with failed tests, 1 cancelled`.
     pub(super) fn headline(&self) -> String {
         let jobs = if self.jobs.len() == 1 { "job" } else { "jobs" };
         let (green, red, failed) = (self.count(Some(Outcome::Success)), self.red(), self.count(Some(Outcome::Failure)));
