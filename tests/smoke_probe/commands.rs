@@ -60,6 +60,21 @@ async fn a_command_that_hangs_or_floods_is_ended_in_time_and_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_commands_take_few_round_trips_and_do_not_mix() {
+    let machine = Machine::new();
+    let texts: Vec<String> =
+        (0..40).map(|n| format!("echo out {n}; (sleep 0.1; echo err {n} >&2) & exit {n}")).collect();
+    let found = machine.find(texts.iter().map(|text| command(text)).collect()).await;
+    for (n, text) in texts.iter().enumerate() {
+        assert_eq!(found.value(text, "exit-status"), n);
+        assert_eq!(found.text(text, "stdout"), format!("out {n}\n"));
+        assert_eq!(found.text(text, "stderr"), format!("err {n}\n"));
+    }
+    let asked = machine.asked.load(Ordering::Relaxed);
+    assert!(asked <= 5, "{asked} round trips");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_machine_without_any_tools_gives_errors_and_no_wrong_verdict() {
     let machine = Machine::by("env PATH=/no /bin/sh");
     let found = machine

@@ -41,20 +41,24 @@ impl Request {
     }
 
     fn line(&self, number: usize) -> String {
-        use std::fmt::Write;
         let flags = if self.flags.is_empty() { "-" } else { &self.flags };
-        let mut line = format!("{number} {} {} {flags} ", LONGEST_FILE + 1, self.kind);
-        for byte in self.argument.bytes() {
-            if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
-                line.push(char::from(byte));
-            } else {
-                // Writing to a string does not fail.
-                let _ = write!(line, "\\0{byte:03o}");
-            }
-        }
-        line.push('\n');
-        line
+        format!("{number} {} {} {flags} {}\n", LONGEST_FILE + 1, self.kind, escaped(&self.argument))
     }
+}
+
+/// A text without spaces and line breaks, of which `printf %b` makes the text again.
+pub(super) fn escaped(text: &str) -> String {
+    use std::fmt::Write;
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(escaped, "\\0{byte:03o}");
+        }
+    }
+    escaped
 }
 
 /// What came back for one request.

@@ -20,7 +20,7 @@ use crate::smoke::spec::Resource;
 /// the command's either. An emulated machine under load needs seconds to start a shell.
 const MARK: &str = "\novenbird-begins-5b0c4f1e\n";
 /// The longest that a command may take to begin.
-const BEGIN: Duration = Duration::from_secs(30);
+pub(super) const BEGIN: Duration = Duration::from_secs(30);
 /// How often a command is started that the machine does not begin.
 const ATTEMPTS: usize = 3;
 const RESOLVE: &str = include_str!("resolve.sh");
@@ -144,20 +144,39 @@ async fn run_once(
     Ok(Some(Ended { exit: exit?, stdout, stderr, has_begun }))
 }
 
-/// Runs what a `command` resource asks.
+/// Runs what a `command` resource asks, alone.
 pub(super) async fn command(
     guest: &dyn Guest,
     resource: &Resource,
     cancel: &CancellationToken,
 ) -> Result<Result<Ended, String>, GuestError> {
-    let timeout = settings::milliseconds(resource, "timeout", 10_000);
+    let timeout = timeout(resource);
     let text = resource.object().replace('\'', r"'\''");
     let script = format!("printf '{}'; exec sh -c '{text}' </dev/null", MARK.replace('\n', r"\n"));
     let ended = run_from(guest, &Command::new(script), MARK, timeout, cancel).await?;
-    Ok(ended.ok_or_else(|| format!("Command execution timed out ({})", settings::go(timeout))))
+    Ok(ended.ok_or_else(|| late(timeout)))
+}
+
+pub(super) fn timeout(resource: &Resource) -> Duration {
+    settings::milliseconds(resource, "timeout", 10_000)
+}
+
+/// What is said of a command that did not end in time.
+pub(super) fn late(timeout: Duration) -> String {
+    format!("Command execution timed out ({})", settings::go(timeout))
 }
 
 impl Ended {
+    /// One that ended by itself.
+    pub(super) fn of(status: u32, stdout: &[u8], stderr: &[u8]) -> Self {
+        let output = |bytes| {
+            let mut output = Output::default();
+            output.add(bytes);
+            output
+        };
+        Self { exit: Exit::Code(status), stdout: output(stdout), stderr: output(stderr), has_begun: true }
+    }
+
     pub(super) fn property(&self, property: &str) -> Property {
         match (property, &self.exit) {
             (_, Exit::Missing) => Err(self.exit.to_string()),

@@ -4,18 +4,19 @@
 //! facts     which requests a resource needs, and which property is which part of an answer
 //! ask       one script, all requests on its input, framed answers (frames)       probe.sh, resolve.sh
 //! files accounts packages services system network     the types that the script is asked for
-//! command   `command` and `dns`, each on its own                                 dns, dns.sh: with a `server`
+//! lanes     `command`, one after the other in some shells side by side           lane.sh
+//! command   `dns`, and the commands that a lane can't tell, each on its own      dns, dns.sh: with a `server`
 //! http      `http` and `addr`, by connections of the guest                       tls; udp: by its routes
 //! ```
 //!
-//! **Round trips.** One for all files, packages, services, accounts, ports, mounts and so on; one for each command and
-//! lookup; one for each address. The script needs a POSIX shell, `cat`, `ls`, `grep` and `head`; the rest is read from
+//! **Round trips.** One for all files, packages, services, accounts, ports, mounts and so on; at most five at a time for
+//! all commands; one for each lookup and address. The script needs a POSIX shell, `cat`, `ls`, `grep` and `head`; the rest is read from
 //! `/proc` and the package databases, or by tools of the system that is asked about. The machine is hostile: what it
 //! sends is bounded, and what is malformed is that property's error.
 //!
 //! **Differences from goss 0.4.9.** What is neither a regular file nor a folder is not read (goss hangs on a pipe);
 //! files, output and bodies of more than 10 MiB are errors; processes of the probe itself do not run; `http` sends no
-//! `Accept-Encoding`; of a lookup with a `server`, an answer that was cut off is asked for again by TCP.
+//! `Accept-Encoding`; a command that a signal ends, or that ends the shell above it, is run twice; of a lookup with a `server`, an answer that was cut off is asked for again by TCP.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -37,6 +38,7 @@ mod facts;
 mod files;
 pub(super) mod frames;
 mod http;
+mod lanes;
 mod network;
 mod packages;
 mod services;
@@ -74,11 +76,14 @@ pub async fn probe_until(
 ) -> Result<Findings, GuestError> {
     let wanted = |resource: &&Resource| !resource.skip && resource.kind != Kind::Matching;
     let asked: Vec<&Resource> = spec.resources.iter().filter(wanted).collect();
-    let facts = gather(guest, &asked, cancel).await?;
+    let commands = spec.resources.iter().enumerate().filter(|(_, one)| wanted(one) && one.kind == Kind::Command);
+    let commands = lanes::run(guest, commands.collect(), cancel);
+    let (facts, mut ran) = tokio::try_join!(gather(guest, &asked, cancel), commands)?;
     let indexed = spec.resources.iter().enumerate().filter(|(_, resource)| wanted(resource));
     let looks = indexed.map(|(index, resource)| {
         let facts = &facts;
-        async move { Ok((index, look_until(guest, resource, facts, satisfied, cancel).await?)) }
+        let first = ran.remove(&index).map(|ran| command_answers(resource, &ran));
+        async move { Ok((index, look_until(guest, resource, facts, first, satisfied, cancel).await?)) }
     });
     let found: Vec<(usize, Answers)> = stream::iter(looks).buffer_unordered(AT_A_TIME).try_collect().await?;
     let flat = found
@@ -100,10 +105,14 @@ async fn look_until(
     guest: &dyn Guest,
     resource: &Resource,
     facts: &Facts,
+    first: Option<Answers>,
     satisfied: Satisfied<'_>,
     cancel: &CancellationToken,
 ) -> Result<Answers, GuestError> {
-    let mut answers = look(guest, resource, facts, cancel).await?;
+    let mut answers = match first {
+        Some(answers) => answers,
+        None => look(guest, resource, facts, cancel).await?,
+    };
     let (count, delay) = settings::retries(resource);
     for _ in 0..count {
         if satisfied(resource, &answers) {
@@ -117,6 +126,12 @@ async fn look_until(
         answers = look(guest, resource, &facts, cancel).await?;
     }
     Ok(answers)
+}
+
+/// What is asserted of a command that has run in a lane.
+fn command_answers(resource: &Resource, ran: &lanes::Ran) -> Answers {
+    let property = |name| ran.ended.as_ref().map_err(Clone::clone)?.property(name);
+    stamp(resource, ran.started, ran.took, property)
 }
 
 /// Everything that a resource asserts.
