@@ -389,6 +389,8 @@ impl Node {
             Self::Key(inner) => ("to have key matching", inner.value()),
             Self::Element(inner) => ("to contain element matching", inner.value()),
             Self::Elements(all) => ("to contain elements matching", values(all)),
+            // Go's empty list of them was never made.
+            Self::ConsistOf(all) if all.is_empty() => ("to consist of", Value::Null),
             Self::ConsistOf(all) => ("to consist of", values(all)),
             Self::And(all) => ("to satisfy all of these matchers", values(all)),
             Self::Or(all) => ("to satisfy at least one of these matchers", values(all)),
@@ -402,7 +404,7 @@ impl Node {
                 };
                 (message, to.clone())
             }
-            Self::Semver(constraint, _) => ("to satisfy constraint", constraint.as_str().into()),
+            Self::Semver(constraint, _) => ("to satisfy semver constraint", constraint.as_str().into()),
             Self::Xml(xml) => ("satisfied XPath match with intended result", xml.result.as_str().into()),
             Self::Not(_) | Self::Transformed(..) => ("", Value::Null),
         }

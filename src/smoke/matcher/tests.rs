@@ -181,7 +181,7 @@ fn versions_are_in_ranges() {
     ] {
         matches(json!({ "semver-constraint": range }), json!(inside));
         matches(json!({ "semver-constraint": range }), json!([inside, inside]));
-        differs(json!({ "semver-constraint": range }), json!([inside, outside]), "to satisfy constraint");
+        differs(json!({ "semver-constraint": range }), json!([inside, outside]), "to satisfy semver constraint");
     }
     refused(
         json!({ "semver-constraint": "about 1" }),
