@@ -108,7 +108,13 @@ pub const FAULTS: &[Fault] = &[
         caught: &["check disk-full"],
         told: &["MiB"],
     },
-    Fault { image: "many", changes: at_boot!("past", "/bin/date --set @0"), caught: &["check clock"], told: &["1970"] },
+    Fault {
+        image: "many",
+        // An hour later: the kernel refuses a time before its own start.
+        changes: at_boot!("past", "/bin/date --set @3600"),
+        caught: &["check clock"],
+        told: &["1970"],
+    },
     Fault {
         image: "panic",
         changes: at_boot!(

@@ -38,14 +38,14 @@ const WHOLE: [Edit<'static>; 2] = [
 
 pub struct Project {
     folder: tempfile::TempDir,
+    image: &'static str,
 }
 
 impl Project {
     /// The image as it is meant to be, with faults.
     pub fn broken(faults: &[&Fault]) -> Self {
-        let project = Self { folder: tempfile::tempdir_in(cache()).unwrap() };
+        let project = Self::new("debian.raw", GOSS);
         let root = project.root();
-        std::fs::write(root.join("goss.yaml"), GOSS).unwrap();
         let host_key = host_key(&root);
         let mut edits = Vec::from(WHOLE);
         let changes = || faults.iter().flat_map(|fault| fault.changes);
@@ -64,14 +64,21 @@ impl Project {
         project
     }
 
-    fn root(&self) -> Utf8PathBuf {
+    /// A folder for an image of this name.
+    pub fn new(image: &'static str, goss: &str) -> Self {
+        let project = Self { folder: tempfile::tempdir_in(cache()).unwrap(), image };
+        std::fs::write(project.root().join("goss.yaml"), goss).unwrap();
+        project
+    }
+
+    pub fn root(&self) -> Utf8PathBuf {
         Utf8Path::from_path(self.folder.path()).unwrap().canonicalize_utf8().unwrap()
     }
 
     /// Tests the image, within [`PATIENCE`].
     pub fn test(&self, arguments: &[&str]) -> Ran {
         let mut command = Command::new("timeout");
-        command.args(["--kill-after=10", PATIENCE, env!("CARGO_BIN_EXE_ovenbird"), "test", "debian.raw"]);
+        command.args(["--kill-after=10", PATIENCE, env!("CARGO_BIN_EXE_ovenbird"), "test", self.image]);
         command.args(["--goss", "goss.yaml", "--accelerator", "tcg", "--events", "events.jsonl"]).args(arguments);
         command.current_dir(self.root()).env_clear().env("HOME", self.root());
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
@@ -113,6 +120,12 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// The message of a test.
+    pub fn message(&self, name: &str) -> &str {
+        let tested = self.tested.iter().find(|tested| tested.name() == name);
+        &tested.unwrap_or_else(|| panic!("there is no `{name}`\n{}", self.told)).message
+    }
+
     /// The names of what has this verdict.
     pub fn named(&self, verdict: Verdict) -> Vec<String> {
         self.tested.iter().filter(|tested| tested.verdict == verdict).map(Tested::name).collect()
