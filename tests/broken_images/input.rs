@@ -55,7 +55,8 @@ fn a_file_in_an_unknown_format_is_wrong_before_anything_boots() {
     std::fs::write(project.root().join("notes.qcow2"), "no image\n".repeat(200_000)).unwrap();
     let ran = test(&project, &[]);
     assert_eq!(ran.status, Some(2), "{}", ran.told);
-    assert!(ran.told.contains("`notes.qcow2` is no disk image; known formats: qcow2"), "{}", ran.told);
+    let expected = ["notes.qcow2` is no disk image", "known formats: qcow2"];
+    assert!(expected.iter().all(|text| ran.told.contains(text)), "{}", ran.told);
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn an_image_of_another_architecture_does_not_boot_and_the_hint_says_why_that_may
 fn an_image_that_takes_no_key_is_told_what_it_lacks() {
     let keyless = INIT.replace("\ntake_seed\n", "\n");
     assert_ne!(keyless, INIT);
-    let ran = test(&tiny(("/etc/rc", &keyless, "0755"), ""), &["--connect-timeout-minutes", "1"]);
+    let ran = test(&tiny(("/etc/rc", &keyless, "0755"), ""), &["--connect-timeout-minutes", "3"]);
     never_boots(&ran, &["the guest refused the key", "cloud-init or systemd 252 or later to take the machine's key"]);
 }
 
