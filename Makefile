@@ -20,7 +20,7 @@ test:
 ## All tests, the long series whole.
 test-full:
 	scripts/setup.sh test
-	OVENBIRD_KILL_POINTS=100 cargo test --locked --no-fail-fast
+	OVENBIRD_KILL_POINTS=100 OVENBIRD_BROKEN_IMAGES=each cargo test --locked --no-fail-fast
 
 lint:
 	scripts/setup.sh lint

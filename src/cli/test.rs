@@ -74,6 +74,9 @@ struct TestArgs {
     /// How long everything may take, boots included
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_080))]
     timeout_minutes: Option<u64>,
+    /// Do not try once more, with a fresh copy, what failed
+    #[arg(long)]
+    no_rerun: bool,
     /// Accept that a check fails, for a reason; may be given several times
     #[arg(long, value_name = "CHECK=REASON", value_parser = waived)]
     waive: Vec<(Check, String)>,
@@ -132,6 +135,7 @@ impl TestArgs {
             boot_budget: self.boot_budget.map(seconds).or(planned.boot_budget),
             timeout: self.timeout_minutes.map_or(planned.timeout, |minutes| minutes * 60),
             retry_timeout: self.retry_timeout.map_or(planned.retry_timeout, seconds),
+            rerun: planned.rerun && !self.no_rerun,
             waivers: kept.chain(self.waive.iter().map(waiver)).collect(),
             resources: resources.cloned().unwrap_or(planned.resources),
         }
@@ -536,6 +540,7 @@ mod tests {
             "clock=set by the host",
             "--cpus",
             "4",
+            "--no-rerun",
         ]);
         let place = Place { file: "ovenbird.yml".into(), line: 9, column: None, exact: true };
         let waiver = |check| Waiver { check, reason: "old".into(), until: NaiveDate::MIN, place: place.clone() };
@@ -546,6 +551,7 @@ mod tests {
         };
         let tests = args.tests.applied(Some(planned), None, Utf8Path::new("ovenbird.yml"));
         assert_eq!((tests.level, tests.retry_timeout, tests.timeout, tests.boot_budget), (Level::Full, 90, 77, None));
+        assert!(!tests.rerun);
         let waivers: Vec<_> = tests.waivers.iter().map(|waiver| (waiver.check, waiver.reason.as_str())).collect();
         assert_eq!(waivers, [(Check::Residue, "old"), (Check::Clock, "set by the host")]);
     }

@@ -67,6 +67,9 @@ pub struct Tests {
     pub timeout: u64,
     /// Seconds for which goss's assertions are looked at again while one fails; 0: once.
     pub retry_timeout: u64,
+    /// Whether what failed is tried once more with a fresh copy.
+    #[serde(default = "always", skip_serializing_if = "is_always")]
+    pub rerun: bool,
     /// What is accepted although it is wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<Waiver>,
@@ -86,10 +89,20 @@ impl Tests {
             boot_budget: None,
             timeout: Self::TIMEOUT,
             retry_timeout: 0,
+            rerun: true,
             waivers: Vec::new(),
             resources: Vec::new(),
         }
     }
+}
+
+fn always() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_always(value: &bool) -> bool {
+    *value
 }
 
 /// A check whose failure is accepted.

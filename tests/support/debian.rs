@@ -30,9 +30,12 @@ outputs: [raw]
 /// Counted up by whoever changes what `ovenbird build` makes of [`DEFINITION`] so that tests notice.
 const GENERATION: u32 = 1;
 
+/// As `debugfs` takes it: before any test.
+const LONG_AGO: &str = "20240101000000";
+
 /// A change to a file of an image.
 pub enum Edit<'a> {
-    /// Path, content, octal permissions. Its folder is there.
+    /// Path, content, octal permissions. The folder above its folder is there.
     Write(&'a str, &'a str, &'a str),
     Remove(&'a str),
     /// Path and what it leads to.
@@ -71,7 +74,7 @@ pub fn built(name: &str, definition: &str) -> Utf8PathBuf {
     disk
 }
 
-/// A sparse raw copy of the Debian guest in `folder`, changed.
+/// A sparse raw copy of the Debian guest in `folder`, changed. What is written was changed last on [`LONG_AGO`].
 ///
 /// # Panics
 /// `cp`, `sfdisk` or `debugfs` is missing or fails.
@@ -84,7 +87,15 @@ pub fn debian_with(folder: &Utf8Path, edits: &[Edit<'_>]) -> Utf8PathBuf {
             Edit::Write(path, content, mode) => {
                 let local = folder.join(format!("content-{number}"));
                 std::fs::write(&local, content).expect("the folder can be written");
-                format!("rm \"{path}\"\nwrite {local} \"{path}\"\nset_inode_field \"{path}\" mode 010{mode}\n")
+                let parent = Utf8Path::new(path).parent().expect("a path begins at the root");
+                // It says so and goes on where there is one already.
+                let mut text = format!("mkdir \"{parent}\"\nrm \"{path}\"\nwrite {local} \"{path}\"\n");
+                let (mode, mtime, ctime) =
+                    (format!("mode 010{mode}"), format!("mtime {LONG_AGO}"), format!("ctime {LONG_AGO}"));
+                for field in [mode, mtime, ctime] {
+                    text += &format!("set_inode_field \"{path}\" {field}\n");
+                }
+                text
             }
             Edit::Remove(path) => format!("rm \"{path}\"\n"),
             Edit::Link(path, target) => format!("rm \"{path}\"\nsymlink \"{path}\" \"{target}\"\n"),
@@ -92,9 +103,21 @@ pub fn debian_with(folder: &Utf8Path, edits: &[Edit<'_>]) -> Utf8PathBuf {
     }
     let script = folder.join("commands");
     std::fs::write(&script, commands).expect("the folder can be written");
-    let partition = format!("{disk}?offset={}", root_offset(&disk));
-    run(Command::new("debugfs").args(["-w", "-f", script.as_str(), &partition]));
+    run(Command::new("debugfs").args(["-w", "-f", script.as_str(), &partition(&disk)]));
     disk
+}
+
+/// What a command of `debugfs` prints about the root file system of a disk, which it may change.
+///
+/// # Panics
+/// `sfdisk` or `debugfs` is missing or fails.
+pub fn debugfs(disk: &Utf8Path, request: &str) -> String {
+    run(Command::new("debugfs").args(["-w", "-R", request, &partition(disk)]))
+}
+
+/// The partition of the root file system, as `debugfs` takes it.
+fn partition(disk: &Utf8Path) -> String {
+    format!("{disk}?offset={}", root_offset(disk))
 }
 
 /// Where the partition of the root file system begins, in bytes.

@@ -30,6 +30,7 @@ pub(super) enum Kind {
     NetworkWaiting,
     JobWaiting,
     LoginPrompt,
+    SilentDisk,
 }
 
 impl Kind {
@@ -58,6 +59,7 @@ impl Kind {
             Self::NetworkWaiting => "the guest was still waiting for its network",
             Self::JobWaiting => "the guest was still waiting for a unit of its boot",
             Self::LoginPrompt => "the guest came up to its login prompt, but does not let us in over SSH",
+            Self::SilentDisk => "nothing came after the firmware started the disk's boot code",
         }
     }
 
@@ -93,6 +95,10 @@ impl Kind {
             Self::LoginPrompt => {
                 "the image needs an SSH server, and cloud-init or systemd 252 or later to take the machine's key; is \
                  `connect: { user: … }` right?"
+            }
+            Self::SilentDisk => {
+                "does the image boot with BIOS? Set `firmware: uefi` for one that needs UEFI; one of another architecture boots \
+                 with neither. If it does, its kernel needs `console=ttyS0` to be heard"
             }
         }
     }
@@ -133,6 +139,9 @@ impl Diagnosis {
         if firmware_starts(line) {
             // Another boot: what was wrong with the last one may be mended.
             *self = Self::default();
+        }
+        if !line.trim().is_empty() {
+            self.suspicions.remove(&Kind::SilentDisk);
         }
         if let Some(kind) = kind_of(line) {
             self.note(kind, line);
@@ -229,6 +238,8 @@ fn suspicion_of(line: &str) -> Option<Kind> {
         if line.contains("network") { Kind::NetworkWaiting } else { Kind::JobWaiting }
     } else if line.trim_end().ends_with(" login:") {
         Kind::LoginPrompt
+    } else if line.trim() == "Booting from Hard Disk..." {
+        Kind::SilentDisk
     } else {
         return None;
     };
@@ -298,6 +309,13 @@ mod tests {
             Some((Kind::NoBootOption, "BdsDxe: No bootable option or device was found.")),
         );
         check("UEFI Interactive Shell v2.2", Some((Kind::UefiShell, "UEFI Interactive Shell v2.2")));
+    }
+
+    #[test]
+    fn a_disk_whose_boot_code_does_nothing() {
+        let silent = "SeaBIOS (version 1.16.2-debian-1.16.2-1)\nBooting from Hard Disk...\n\n";
+        check(silent, Some((Kind::SilentDisk, "Booting from Hard Disk...")));
+        check(&format!("{silent}GRUB loading..."), None);
     }
 
     #[test]

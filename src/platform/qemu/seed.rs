@@ -161,6 +161,8 @@ fn meta_data(instance: &str, hostname: Option<&str>) -> String {
 /// that only cloud-init's defaults wanted.
 fn user_data(user: &str, login: &str, host_key: Option<(&str, &str)>) -> String {
     let login = login.trim();
+    // A copy that is tested keeps those of its image: whether there are any is what the test asks.
+    let delete_keys = host_key.is_some();
     let host_key = host_key.map(|(private, public)| {
         let private: String = private.lines().map(|line| format!("    {line}\n")).collect();
         format!("ssh_keys:\n  ed25519_private: |\n{private}  ed25519_public: \"{}\"\n", public.trim())
@@ -176,7 +178,7 @@ fn user_data(user: &str, login: &str, host_key: Option<(&str, &str)>) -> String 
     };
     format!(
         "#cloud-config\n\
-         ssh_deletekeys: true\n\
+         ssh_deletekeys: {delete_keys}\n\
          {host_key}\
          disable_root: false\n\
          {users}\
@@ -210,6 +212,12 @@ mod tests {
         package_update: false
         package_upgrade: false
         "#);
+    }
+
+    #[test]
+    fn a_copy_keeps_the_host_keys_that_are_in_its_image() {
+        let copy = user_data("root", "ssh-ed25519 LOGIN ovenbird", None);
+        assert!(copy.contains("\nssh_deletekeys: false\n") && !copy.contains("ssh_keys:"), "{copy}");
     }
 
     #[test]
