@@ -1,6 +1,7 @@
 //! `ovenbird test`: boots throw-away copies of finished images and tests them, or tests a host; each as its own process.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -96,6 +97,9 @@ fn waived(text: &str) -> Result<(Check, String), String> {
             None => format!("there is no check `{name}`; the checks are {}", names.join(", ")),
         }
     })?;
+    if !check.can_be_waived() {
+        return Err(format!("`{name}` can't be waived: of an image that does not boot nothing else is known"));
+    }
     match reason.trim() {
         "" => Err(format!("say why, such as `{name}=the clock is set by the host`")),
         reason => Ok((check, reason.to_owned())),
@@ -349,6 +353,12 @@ fn hear(heard: &mut BTreeMap<JobId, Heard>, event: &Event) {
 /// Writes the verdict into the records of the build, unless they are of another image by now.
 fn keep(record: &Record, heard: &Heard) -> anyhow::Result<()> {
     let Some(finished) = &heard.finished else { return Ok(()) };
+    let folder = record.path.parent().unwrap_or(Utf8Path::new("."));
+    // A build holds it while it is at work: what it writes is of another image.
+    let taken = File::open(folder).with_context(|| format!("failed to open `{folder}`"))?;
+    if matches!(taken.try_lock(), Err(TryLockError::WouldBlock)) {
+        return Ok(());
+    }
     let mut manifest = match Manifest::read(&record.path) {
         Ok(manifest) if manifest.artifacts.contains(&record.artifact) => manifest,
         // It was built again meanwhile.

@@ -384,7 +384,7 @@ pub(super) fn level(value: &Value) -> Read<Level> {
 /// A check, by the name that reports call it.
 pub(super) fn check(value: &Value) -> Read<Check> {
     let name = line(value)?;
-    Check::named(&name).ok_or_else(|| {
+    let check = Check::named(&name).ok_or_else(|| {
         let problem = Problem::new(format!("there is no check `{name}`"));
         let names = Check::ALL.map(Check::as_str);
         let list = names.map(|name| format!("`{name}`")).join(", ");
@@ -392,7 +392,13 @@ pub(super) fn check(value: &Value) -> Read<Check> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the checks are {list}"),
         })
-    })
+    })?;
+    if !check.can_be_waived() {
+        let problem = Problem::new(format!("the check `{name}` can't be waived"));
+        return Err(problem
+            .help("of an image that does not boot nothing else is known; leave `tests:` out to build it untested"));
+    }
+    Ok(check)
 }
 
 /// A day, as ISO 8601 writes it.

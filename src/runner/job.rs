@@ -340,7 +340,10 @@ async fn build(ctx: &JobCtx, job: &Job, secrets: &Secrets) -> anyhow::Result<Don
     // What was built stays, and its record with it, whatever the tests say.
     let (tests, untested) = match tested {
         Ok(tests) => (tests, None),
-        Err(error) if is_cancelled(&error) => return Err(error),
+        Err(error) if is_cancelled(&error) => {
+            record.write(job, &ctx.out, inspection, artifacts, None)?;
+            return Err(error);
+        }
         Err(error) => (None, Some(format!("the image could not be tested: {error:#}"))),
     };
     let finished = tests.as_ref().map(|tests| tests.finished.clone());

@@ -25,9 +25,6 @@ file:
 port:
   tcp:80:
     listening: true
-  # Debian's systemd-resolved answers LLMNR.
-  tcp:5355:
-    listening: true
 ";
 
 /// What makes the Debian guest so.

@@ -255,7 +255,7 @@ value!(TestLevel, or_expression(&words(names(scalar::LEVELS))));
 value!(
     /// The name of a check.
     CheckName,
-    words(Check::ALL.into_iter().map(Check::as_str))
+    words(Check::ALL.into_iter().filter(|check| check.can_be_waived()).map(Check::as_str))
 );
 value!(
     /// A day.

@@ -252,7 +252,7 @@ const FORMS: [(&str, &[&str], &[&str]); 27] = [
     ("/tests/goss", &["a/b.yaml", "${{ matrix.suite }}.yaml"], &["/a.yaml", "../a.yaml", "a\\b.yaml"]),
     ("/tests/level", &["standard", "${{ matrix.suite }}"], &["all", "Full"]),
     ("/tests/boot-budget", &["90s", "${{ vars.port }}s"], &["90", "1d"]),
-    ("/tests/waive/0/check", &["boots", "root-grown"], &["boot", "${{ vars.port }}"]),
+    ("/tests/waive/0/check", &["boot-time", "root-grown"], &["boot", "boots", "${{ vars.port }}"]),
     ("/tests/waive/0/until", &["2027-12-31"], &["2027-1-1", "31.12.2027", "soon"]),
     ("/tests/service/nginx/enabled", &["true", "${{ vars.port }}"], &[]),
     ("/defaults/run/shell", &["sh", "perl {0}"], &["zsh", "perl"]),

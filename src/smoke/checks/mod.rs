@@ -147,6 +147,12 @@ impl Check {
         if self < Self::SecondBoot { Level::Standard } else { Level::Full }
     }
 
+    /// Whether its failure can be accepted: an image that does not boot can't be tested at all.
+    #[must_use]
+    pub fn can_be_waived(self) -> bool {
+        self != Self::Boots
+    }
+
     /// The check of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -129,6 +129,7 @@ impl Reader<'_> {
             place: self.place(&Place::Key(route.clone())),
         };
         let mut written = Vec::new();
+        let before = self.diagnostics.len();
         for (key, value, route) in self.entries(value, &route, &format!("the {} `{id}`", fields.key)) {
             let asserted = fields.assertions.iter().any(|one| one.key == key || one.alias == Some(key.as_str()));
             if asserted {
@@ -137,7 +138,9 @@ impl Reader<'_> {
                 self.attribute(&mut resource, fields, &key, value, &route);
             }
         }
-        resource.assertions = self.assertions(fields, &resource, &route, &written);
+        // What seems to be missing may only be misspelt, which was told.
+        let is_understood = self.diagnostics.len() == before;
+        resource.assertions = self.assertions(fields, &resource, is_understood.then_some(&route), &written);
         Some(resource)
     }
 
@@ -176,7 +179,7 @@ impl Reader<'_> {
         &mut self,
         fields: &Type,
         resource: &Resource,
-        route: &Route,
+        understood: Option<&Route>,
         written: &[(String, &Yaml, Route)],
     ) -> Vec<Assertion> {
         let mut assertions = Vec::new();
@@ -194,7 +197,10 @@ impl Reader<'_> {
                 }
                 // It has a result all the same, which says that the attribute is missing.
                 None if is_required(one.is) => {
-                    self.missing(fields, resource, one.key, route);
+                    // An attribute whose expression is not known is there.
+                    if let Some(route) = understood.filter(|route| !self.changes.has(&route.key(one.key))) {
+                        self.missing(fields, resource, one.key, route);
+                    }
                     let place = resource.place.clone();
                     assertions.push(Assertion { property: one.property, expected: Value::Null, place });
                 }
