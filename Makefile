@@ -37,10 +37,11 @@ fuzz:
 fmt:
 	cargo fmt
 
-## The same small build by Packer, by a bare script, and by us; and how long planning takes.
+## The same small build by Packer, by a bare script, and by us; how long planning takes; and what tests cost beyond the boot.
 bench:
 	benches/plan.sh
 	benches/compare.sh
+	benches/tests.sh
 
 setup:
 	scripts/setup.sh run test lint
