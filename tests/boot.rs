@@ -84,6 +84,12 @@ impl Booted {
 
 impl Drop for Booted {
     fn drop(&mut self) {
+        // A test that failed leaves no machine: asked to stop, it ends its own.
+        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while matches!(self.child.try_wait(), Ok(None)) && std::time::Instant::now() < deadline {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
