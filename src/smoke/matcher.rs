@@ -296,14 +296,18 @@ impl Matcher {
     fn transformed_failure(&self, actual: &Value, negated: bool) -> MatcherResult {
         let (mut matcher, mut value, mut chain, mut failed) = (self, actual.clone(), Vec::new(), false);
         while let Node::Transformed(transform, inner) = &matcher.0 {
+            matcher = inner;
+            // After a transform that fails nothing is transformed any more.
+            if failed {
+                value = Value::Null;
+                continue;
+            }
             let next = transform.apply(&value);
-            // Nothing comes after a transform that fails.
-            if !failed && next.as_ref() != Ok(&value) {
+            if next.as_ref() != Ok(&value) {
                 chain.push(transform.json());
             }
-            failed |= next.is_err();
+            failed = next.is_err();
             value = next.unwrap_or_else(|_| transform.nothing());
-            matcher = inner;
         }
         let mut result = matcher.failure(&value, negated);
         result.transform_chain = chain;
