@@ -21,6 +21,7 @@ use super::target::HostArgs;
 use crate::diagnostic;
 use crate::plan::job::Host;
 use crate::report;
+use crate::secret::Secrets;
 use crate::smoke::evaluate::evaluate;
 use crate::smoke::format;
 use crate::smoke::load::{self, Loaded};
@@ -192,9 +193,18 @@ fn render(args: &Render, loaded: &Loaded) -> anyhow::Result<Exit> {
 
 /// The goss file with all that it imports, templates rendered.
 fn loaded(gossfile: &Utf8Path, vars: &[Utf8PathBuf], inline: &str) -> Result<Loaded, String> {
+    loaded_with(environment().into_iter().collect(), gossfile, vars, inline)
+}
+
+fn loaded_with(
+    env: BTreeMap<String, String>,
+    gossfile: &Utf8Path,
+    vars: &[Utf8PathBuf],
+    inline: &str,
+) -> Result<Loaded, String> {
     let disk = Disk::new();
     let vars = load::vars(vars, inline, &disk).map_err(|error| error.to_string())?;
-    let data = Data { vars, env: environment().into_iter().collect::<BTreeMap<_, _>>() };
+    let data = Data { vars, env };
     if gossfile == "-" {
         let text = disk::standard_input()?;
         return load::load_text(gossfile, &text, &data, &disk).map_err(|error| error.to_string());
@@ -202,7 +212,7 @@ fn loaded(gossfile: &Utf8Path, vars: &[Utf8PathBuf], inline: &str) -> Result<Loa
     load::load(gossfile, &data, &disk).map_err(|error| error.to_string())
 }
 
-/// What goss files ask, all together. None: what is wrong was told.
+/// What goss files ask, all together; it becomes part of jobs, so templates see no variable that is named like a secret. None: what is wrong was told.
 ///
 /// # Errors
 /// A file can't be read or rendered.
@@ -214,7 +224,8 @@ pub(super) fn resources(
 ) -> anyhow::Result<Option<Vec<Resource>>> {
     let mut resources = Vec::new();
     for file in files {
-        let loaded = loaded(file, vars, inline).map_err(Wrong::new)?;
+        let env = environment().into_iter().filter(|(name, _)| !Secrets::is_named_by(name)).collect();
+        let loaded = loaded_with(env, file, vars, inline).map_err(Wrong::new)?;
         let Some(spec) = spec(&loaded, colour) else { return Ok(None) };
         resources.extend(spec.resources);
     }
